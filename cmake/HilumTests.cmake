@@ -21,12 +21,18 @@ function(hl_test name)
     LABELS "${ARG_LABELS}" ENVIRONMENT "${environment}" SKIP_RETURN_CODE 77 TIMEOUT 900)
 endfunction()
 
-function(hl_test_c name)
-  cmake_parse_arguments(ARG "" "" "LABELS;LINKS;INCLUDES" ${ARGN})
+# A program for tests, from tests/c/NAME.c.
+function(hl_program_c name)
+  cmake_parse_arguments(ARG "" "" "LINKS;INCLUDES" ${ARGN})
   add_executable(${name} c/${name}.c)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${ARG_INCLUDES})
   target_link_libraries(${name} PRIVATE hilum hilum_flags ${ARG_LINKS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/c)
+endfunction()
+
+function(hl_test_c name)
+  cmake_parse_arguments(ARG "" "" "LABELS;LINKS;INCLUDES" ${ARGN})
+  hl_program_c(${name} LINKS ${ARG_LINKS} INCLUDES ${ARG_INCLUDES})
   hl_test(c.${name} LABELS ${ARG_LABELS} COMMAND $<TARGET_FILE:${name}>)
 endfunction()
 

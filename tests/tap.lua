@@ -19,7 +19,7 @@ local function one_line(text)
 end
 
 local function line(...)
-  io.stdout:write(..., "\n")
+  io.stdout:write(table.concat { ... }, "\n")
   io.stdout:flush()
 end
 
