@@ -1,0 +1,28 @@
+# Every dependency is found here, once, as an imported target; none is vendored.
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS C)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(LibXml2 REQUIRED)
+find_package(PNG REQUIRED)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.4)
+pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
+
+# oneDNN's own package file asks for OpenCL headers, which hilum does not need.
+find_path(DNNL_INCLUDE_DIR dnnl.h REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(hilum_dnnl INTERFACE)
+target_include_directories(hilum_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+target_link_libraries(hilum_dnnl INTERFACE ${DNNL_LIBRARY})
+
+add_library(hilum_hdf5 INTERFACE)
+target_include_directories(hilum_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(hilum_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+# GDCM's package sets directory-wide flags through a use-file; only its paths are taken.
+find_package(GDCM REQUIRED)
+find_path(GDCM_HEADERS gdcmImageReader.h HINTS ${GDCM_INCLUDE_DIRS} PATH_SUFFIXES gdcm-3.0 REQUIRED)
+add_library(hilum_gdcm INTERFACE)
+target_include_directories(hilum_gdcm SYSTEM INTERFACE ${GDCM_HEADERS})
+target_link_libraries(hilum_gdcm INTERFACE gdcmMSFF gdcmDSED gdcmDICT gdcmCommon)

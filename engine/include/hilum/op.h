@@ -1,0 +1,155 @@
+/* What an op is. One line in engine/ops/ops.def and one folder hold everything about it; the Lua
+ * binding, the help text, the tests and both ways of calling it derive from the definition here.
+ *
+ * An op is a pure function of tensors and attributes (updates of optimisers excepted, see
+ * `mutates`). Its gradient is a rule that emits further ops, so one rule serves the eager tape, the
+ * traced program and the f64 reference path alike. */
+#ifndef HILUM_OP_H
+#define HILUM_OP_H
+
+#include <hilum/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HL_MAX_ARGS 32  /* inputs or outputs of one op */
+#define HL_MAX_PARTS 16 /* entries of a list attribute */
+
+typedef struct hl_op hl_op;
+typedef struct hl_program hl_program;
+
+/* A value inside a program: an index, or HL_NO_VAR. */
+typedef int32_t hl_var;
+#define HL_NO_VAR (-1)
+
+/* ---- attributes: a typed struct with a schema beside it ---- */
+
+typedef struct hl_ints {
+  int64_t n;
+  int64_t v[HL_MAX_PARTS];
+} hl_ints;
+
+typedef enum hl_attr_kind {
+  HL_A_INT,  /* int64_t */
+  HL_A_REAL, /* double */
+  HL_A_BOOL, /* bool */
+  HL_A_INT3, /* int64_t[3], axes z, y, x; one number stands for all three */
+  HL_A_INTS, /* hl_ints */
+  HL_A_AXES  /* hl_ints, 0-based and ascending; empty: all axes. In Lua "zyx" or 1-based numbers */
+} hl_attr_kind;
+
+typedef struct hl_attr {
+  const char *name;
+  hl_attr_kind kind;
+  const char *
+      fallback; /* default as text ("1", "2,2,2", or an earlier attribute's name); NULL: required */
+  size_t offset;   /* in the op's attribute struct */
+  double min, max; /* allowed range of each number (min = max = 0: any) */
+  const char *doc;
+} hl_attr;
+
+/* Fills the struct with defaults, then with "name=value name=value" (lists as "2,2,2"; NULL for
+ * none). Unknown names and values out of range are errors that name the op and what is allowed. */
+HL_MUST_CHECK hl_status hl_attrs_parse(const hl_op *op, const char *text, void *attrs, hl_err *e);
+/* The same step by step: begin, set any number of attributes, end (resolves defaults, checks).
+ * `given` has one bit per attribute set so far and starts at 0. */
+HL_MUST_CHECK hl_status hl_attr_set(const hl_op *op, void *attrs, uint32_t *given, const char *name,
+                                    int n, const double *values, hl_err *e);
+HL_MUST_CHECK hl_status hl_attrs_end(const hl_op *op, void *attrs, uint32_t given, hl_err *e);
+/* "kernel=3,3,3 stride=1,1,1", every attribute. Returns buf. */
+const char *hl_attrs_text(const hl_op *op, const void *attrs, char *buf, size_t n);
+
+/* ---- a call ---- */
+
+typedef struct hl_call {
+  const hl_op *op;
+  const void *attrs;
+  int n_in, n_out; /* n_out and out are filled by the shape rule */
+  hl_desc in[HL_MAX_ARGS], out[HL_MAX_ARGS];
+} hl_call;
+
+/* What a gradient rule sees. `dout[i]` is HL_NO_VAR where no gradient arrives; `din[i]` starts as
+ * HL_NO_VAR and is to be set for every i with needs[i] that the output depends on. */
+typedef struct hl_vjp {
+  hl_program *program;
+  const hl_call *call;
+  const hl_var *in, *out, *dout;
+  const bool *needs;
+  hl_var *din;
+} hl_vjp;
+
+/* Emits an op into a program (the only door through which rules build): `attrs` is copied, the
+ * shape rule is applied, `out` receives n_out values. NULL attrs mean the defaults. */
+HL_MUST_CHECK hl_status hl_emit(hl_program *p, const hl_op *op, const void *attrs, int n_in,
+                                const hl_var *in, int n_out, hl_var *out, hl_err *e);
+
+/* Kernel of one device. Tensors are dense; out[0] may share its storage with an input that the op
+ * names in `inplace`. */
+typedef struct hl_kernel {
+  /* Bytes of scratch that run needs for this call; NULL: none. */
+  hl_status (*workspace)(const hl_call *c, size_t *bytes, hl_err *e);
+  hl_status (*run)(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *workspace,
+                   hl_err *e);
+} hl_kernel;
+
+/* A case that drives the tests of an op. Inputs are shapes such as "2x3x4x6x8" (plain) or
+ * "2x3x4x6x8 image", optionally followed by the domain of their values: "positive" (0.5 to 2),
+ * "unit" (0.05 to 0.95), "binary" (0 or 1, constant for gradients), "constant" (not
+ * differentiated), "distinct" (no two values closer than the step of a difference quotient);
+ * default: normal. */
+typedef struct hl_sample {
+  const char *name;
+  const char *in[8];
+  const char *attrs;
+} hl_sample;
+
+struct hl_op {
+  const char *name;  /* as in ops.def */
+  const char *brief; /* one sentence */
+  const char *math;  /* the formula */
+  const char *args;  /* names of the inputs: "x, weight, bias?" (? optional, … repeated) */
+  int min_in, max_in;
+  size_t attr_size; /* 0: no attributes; zero-initialised, no pointers, compared by bytes */
+  const hl_attr *attrs;
+  const hl_sample *samples;
+  unsigned inplace; /* bit i: output 0 may take the storage of input i */
+  int hidden;       /* trailing outputs kept for the gradient and not shown in Lua */
+  unsigned mutates; /* bit i: input i is changed (an update; such ops have no outputs) */
+  bool internal;    /* part of another op's gradient: not offered in Lua, not differentiated */
+  bool constant;    /* deliberately without gradient (comparisons, sorting, …) */
+  hl_status (*shape)(hl_call *c, hl_err *e);
+  /* Slow f64 reference over row-major logical arrays, independent of every kernel. */
+  hl_status (*ref)(const hl_call *c, const double *const *in, double *const *out, hl_err *e);
+  hl_status (*vjp)(const hl_vjp *v, hl_err *e);
+};
+
+/* ---- the table ---- */
+
+int hl_op_count(void);
+const hl_op *hl_op_at(int i);
+const hl_op *hl_op_find(const char *name); /* NULL if there is none */
+/* NULL if this op has no kernel for the CPU. */
+const hl_kernel *hl_op_cpu(const hl_op *op);
+
+/* Applies the shape rule with all checks; fills c->n_out, c->out. Errors carry op and input shapes.
+ */
+HL_MUST_CHECK hl_status hl_call_shape(hl_call *c, hl_err *e);
+
+/* Runs a call at once. All-f64 inputs go through the reference, everything else through the CPU
+ * kernel. Inputs are made dense in the layout the call names. `out` tensors exist already (dense).
+ */
+HL_MUST_CHECK hl_status hl_call_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
+                                    hl_ledger *l, hl_err *e);
+/* True if the call can run here: reference for f64, else a CPU kernel. */
+bool hl_call_supported(const hl_call *c);
+
+/* Describes the call and runs it eagerly: allocates outputs (HL_MEM_STATE), n_out at most
+ * HL_MAX_ARGS. */
+HL_MUST_CHECK hl_status hl_op_eager(const hl_op *op, const void *attrs, int n_in,
+                                    hl_tensor *const *in, int *n_out, hl_tensor **out, hl_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,225 @@
+/* Finishing (what is needed, when values die, what works in place), planning and running. */
+#include "internal.h"
+
+#include <hilum/parallel.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static void mark_needed(hl_program *p, bool *wanted) {
+  for (int i = 0; i < p->n_outputs; i++) wanted[p->outputs[i]] = true;
+  for (int i = p->n_nodes - 1; i >= 0; i--) {
+    node *n = &p->nodes[i];
+    if (n->inverse) continue;
+    n->needed = n->op->mutates != 0;
+    for (int j = 0; j < n->n_out; j++) n->needed = n->needed || wanted[n->out[j]];
+    for (int j = 0; j < n->n_in && n->needed; j++) wanted[n->in[j]] = true;
+  }
+}
+
+static void find_last_uses(hl_program *p) {
+  for (int i = 0; i < p->n_nodes; i++) {
+    const node *n = &p->nodes[i];
+    if (!n->needed) continue;
+    for (int j = 0; j < n->n_in; j++) p->vars[n->in[j]].last_use = i;
+  }
+  for (int i = 0; i < p->n_outputs; i++) p->vars[p->outputs[i]].last_use = INT32_MAX;
+}
+
+/* May output 0 of node i live where its input j lived? */
+static bool can_take(const hl_program *p, int i, int j) {
+  const node *n = &p->nodes[i];
+  if ((n->op->inplace >> j & 1U) == 0 || n->n_out == 0) return false;
+  const variable *from = &p->vars[n->in[j]], *to = &p->vars[n->out[0]];
+  if (from->kind != VAR_RESULT || from->last_use != i || from->category != to->category)
+    return false;
+  for (int k = 0; k < n->n_in; k++)
+    if (k != j && n->in[k] == n->in[j]) return false;
+  return from->desc.dtype == to->desc.dtype && from->desc.layout == to->desc.layout &&
+         hl_desc_bytes(&from->desc) == hl_desc_bytes(&to->desc);
+}
+
+static void choose_in_place(hl_program *p) {
+  for (int i = 0; i < p->n_nodes; i++) {
+    node *n = &p->nodes[i];
+    for (int j = 0; j < n->n_in && n->needed && n->takes < 0; j++)
+      if (can_take(p, i, j)) n->takes = j;
+  }
+}
+
+hl_status hl_program_finish(hl_program *p, hl_err *e) {
+  if (p->live) return hl_fail(e, HL_EINVAL, "a tape runs as it is recorded: it is never finished");
+  if (p->open_block >= 0) return hl_fail(e, HL_EINVAL, "an invertible block is still open");
+  if (p->finished) return HL_OK;
+  bool *wanted = hl_host_calloc((size_t)p->n_vars, sizeof *wanted);
+  if (wanted == NULL) return hl_fail(e, HL_ENOMEM, "no memory to finish a program");
+  mark_needed(p, wanted);
+  hl_host_free(wanted);
+  find_last_uses(p);
+  choose_in_place(p);
+  for (int i = 0; i < p->n_nodes; i++) {
+    const node *n = &p->nodes[i];
+    if (!n->needed) continue;
+    hl_call c;
+    hl_node_call(p, n, &c);
+    if (!hl_call_supported(&c))
+      return hl_at_scope(p, n->scope,
+                         hl_fail(e, HL_EMISSING, "%s has no kernel for %s on the CPU", n->op->name,
+                                 n->n_in > 0 ? hl_dtype_name(c.in[0].dtype) : "these inputs"),
+                         e);
+  }
+  p->finished = true;
+  return HL_OK;
+}
+
+/* ---- execution, for real or counting ---- */
+
+typedef struct run {
+  hl_program *p;
+  hl_ledger *ledger;
+  hl_tensor **value; /* per var; owned */
+  int peak_node;
+} run;
+
+static hl_status make_outputs(run *r, const node *n, hl_tensor **out, hl_err *e) {
+  hl_program *p = r->p;
+  for (int j = 0; j < n->n_out; j++) {
+    const variable *v = &p->vars[n->out[j]];
+    if (j == 0 && n->takes >= 0) {
+      hl_tensor **from = &r->value[n->in[n->takes]];
+      HL_TRY(hl_tensor_recast(&out[0], *from, &v->desc, e));
+    } else {
+      char label[128];
+      snprintf(label, sizeof label, "%s of %s", n->op->name, p->scopes[n->scope].path);
+      HL_TRY(hl_tensor_new(&out[j], &v->desc, r->ledger, v->category, label, e));
+    }
+    r->value[n->out[j]] = out[j];
+  }
+  return HL_OK;
+}
+
+static void release_dead(run *r, int i) {
+  const node *n = &r->p->nodes[i];
+  for (int j = 0; j < n->n_in + n->n_out; j++) {
+    hl_var v = n->in[j]; /* inputs and outputs are one list */
+    const variable *var = &r->p->vars[v];
+    if (var->kind == VAR_BOUND || var->kind == VAR_INPUT) continue;
+    if (var->last_use > i) continue;
+    hl_tensor_unref(r->value[v]);
+    r->value[v] = NULL;
+  }
+}
+
+static hl_status run_node(run *r, int i, hl_err *e) {
+  hl_program *p = r->p;
+  const node *n = &p->nodes[i];
+  hl_tensor *in[HL_MAX_ARGS], *out[HL_MAX_ARGS] = {0};
+  hl_call c;
+  hl_node_call(p, n, &c);
+  size_t before = hl_ledger_peak(r->ledger, HL_MEM_CATEGORIES);
+  HL_TRY(make_outputs(r, n, out, e));
+  for (int j = 0; j < n->n_in; j++) in[j] = r->value[n->in[j]];
+  HL_TRY(hl_call_run(&c, in, out, r->ledger, e));
+  if (hl_ledger_peak(r->ledger, HL_MEM_CATEGORIES) > before) r->peak_node = i;
+  release_dead(r, i);
+  return HL_OK;
+}
+
+static hl_status run_all(run *r, hl_err *e) {
+  hl_program *p = r->p;
+  for (int i = 0; i < p->n_vars; i++)
+    if (p->vars[i].kind == VAR_BOUND) r->value[i] = hl_tensor_ref(p->vars[i].tensor);
+  for (int i = 0; i < p->n_nodes; i++) {
+    if (!p->nodes[i].needed) continue;
+    if (hl_cancel_requested()) return hl_fail(e, HL_ECANCELLED, "stopped on request");
+    hl_status s = run_node(r, i, e);
+    if (s != HL_OK) return hl_at_scope(p, p->nodes[i].scope, s, e);
+  }
+  return HL_OK;
+}
+
+static hl_status run_begin(run *r, hl_program *p, hl_ledger *l, hl_err *e) {
+  memset(r, 0, sizeof *r);
+  r->p = p;
+  r->ledger = l;
+  r->peak_node = -1;
+  r->value = hl_host_calloc((size_t)p->n_vars, sizeof(hl_tensor *));
+  if (r->value == NULL) return hl_fail(e, HL_ENOMEM, "no memory to run a program");
+  return HL_OK;
+}
+
+static void run_end(run *r) {
+  for (int i = 0; i < r->p->n_vars; i++) hl_tensor_unref(r->value[i]);
+  hl_host_free(r->value);
+}
+
+static hl_status feed(run *r, int n_in, hl_tensor *const *in, hl_err *e) {
+  hl_program *p = r->p;
+  if (n_in != p->n_inputs)
+    return hl_fail(e, HL_EINVAL, "the program takes %d inputs, not %d", p->n_inputs, n_in);
+  for (int i = 0; i < n_in; i++) {
+    const variable *v = &p->vars[p->inputs[i]];
+    const hl_desc *d = hl_tensor_desc(in[i]);
+    char want[HL_DESC_TEXT], have[HL_DESC_TEXT];
+    if (!hl_shape_equal(&d->shape, &v->desc.shape))
+      return hl_fail(e, HL_ESHAPE, "input '%s' must be %s, not %s", v->name,
+                     hl_desc_text(&v->desc, want), hl_desc_text(d, have));
+    HL_TRY(hl_tensor_dense(&r->value[p->inputs[i]], in[i], v->desc.dtype, v->desc.layout, e));
+  }
+  return HL_OK;
+}
+
+hl_status hl_program_run(hl_program *p, int n_in, hl_tensor *const *in, int n_out, hl_tensor **out,
+                         hl_err *e) {
+  for (int i = 0; i < n_out; i++) out[i] = NULL;
+  if (!p->finished) return hl_fail(e, HL_EINVAL, "finish the program before running it");
+  if (n_out != p->n_outputs)
+    return hl_fail(e, HL_EINVAL, "the program has %d outputs, not %d", p->n_outputs, n_out);
+  run r;
+  HL_TRY(run_begin(&r, p, hl_ledger_main(), e));
+  hl_status s = feed(&r, n_in, in, e);
+  if (s == HL_OK) s = run_all(&r, e);
+  for (int i = 0; i < n_out && s == HL_OK; i++) out[i] = hl_tensor_ref(r.value[p->outputs[i]]);
+  run_end(&r);
+  return s;
+}
+
+/* Inputs that the plan makes up: they cost their bytes. */
+static hl_status feed_nothing(run *r, hl_err *e) {
+  hl_program *p = r->p;
+  for (int i = 0; i < p->n_inputs; i++) {
+    const variable *v = &p->vars[p->inputs[i]];
+    HL_TRY(hl_tensor_new(&r->value[p->inputs[i]], &v->desc, r->ledger, HL_MEM_DATA, v->name, e));
+  }
+  return HL_OK;
+}
+
+static void plan_read(const run *r, hl_plan *out) {
+  const hl_program *p = r->p;
+  for (int c = 0; c <= HL_MEM_CATEGORIES; c++)
+    out->peak[c] = hl_ledger_at_peak(r->ledger, (hl_category)c);
+  for (int i = 0; i < p->n_nodes; i++) out->ops += p->nodes[i].needed;
+  if (r->peak_node < 0) return;
+  const node *n = &p->nodes[r->peak_node];
+  snprintf(out->where, sizeof out->where, "%s%s of %s", n->backward ? "backward pass: " : "",
+           n->op->name, p->scopes[n->scope].path);
+}
+
+hl_status hl_program_plan(hl_program *p, hl_plan *out, hl_err *e) {
+  memset(out, 0, sizeof *out);
+  if (!p->finished) return hl_fail(e, HL_EINVAL, "finish the program before planning it");
+  hl_ledger *counting;
+  HL_TRY(hl_ledger_new_counting(&counting, e));
+  run r;
+  hl_status s = run_begin(&r, p, counting, e);
+  if (s != HL_OK) {
+    hl_ledger_free(counting);
+    return s;
+  }
+  s = feed_nothing(&r, e);
+  if (s == HL_OK) s = run_all(&r, e);
+  if (s == HL_OK) plan_read(&r, out);
+  run_end(&r);
+  hl_ledger_free(counting);
+  return s;
+}

@@ -1,0 +1,78 @@
+/* The inside of a program, shared by the program room's own files. */
+#ifndef HILUM_PROGRAM_INTERNAL_H
+#define HILUM_PROGRAM_INTERNAL_H
+
+#include <hilum/program.h>
+
+typedef enum var_kind {
+  VAR_INPUT,      /* fed at every run */
+  VAR_BOUND,      /* a tensor held by reference */
+  VAR_RESULT,     /* made by a node */
+  VAR_PLACEHOLDER /* stands for a block's output while its inverse is traced */
+} var_kind;
+
+typedef struct variable {
+  hl_desc desc;
+  var_kind kind;
+  bool trainable;
+  bool is_output;
+  hl_category category;
+  int32_t scope;
+  int32_t last_use;  /* node after which the value dies; -1: never used, INT32_MAX: never dies */
+  char *name;        /* inputs and bound values */
+  hl_tensor *tensor; /* bound values; results of a live program */
+} variable;
+
+typedef struct node {
+  const hl_op *op;
+  void *attrs;
+  int n_in, n_out;
+  hl_var *in, *out; /* one allocation, owned through `in` */
+  int32_t scope;
+  int32_t block; /* rebuild block whose forward body holds this node, or -1 */
+  bool inverse;  /* part of an inverse body: a pattern, never executed */
+  bool backward; /* emitted by differentiation */
+  bool needed;
+  int32_t takes; /* input whose storage output 0 takes over, or -1 */
+} node;
+
+typedef struct block {
+  bool rebuild;
+  int first, turn, end; /* forward nodes [first, turn), inverse nodes [turn, end) */
+  int n_in, n_out;
+  hl_var *in, *out, *placeholder, *rebuilt;
+} block;
+
+typedef struct place {
+  char *path; /* full: "model[2].level[3]"; place 0 is "" */
+  int32_t outer;
+} place;
+
+struct hl_program {
+  bool live, finished, backward;
+  variable *vars;
+  int n_vars, cap_vars;
+  node *nodes;
+  int n_nodes, cap_nodes;
+  block *blocks;
+  int n_blocks, cap_blocks;
+  int open_block; /* -1: none */
+  bool inverting; /* inside the inverse body of the open block */
+  place *scopes;
+  int n_scopes, cap_scopes;
+  int32_t scope;
+  hl_var *inputs, *outputs;
+  int n_inputs, n_outputs, cap_inputs, cap_outputs;
+  char text[512];
+};
+
+/* Grows an array to hold one more element. */
+hl_status hl_reserve(void **array, int count, int *cap, size_t size, hl_err *e);
+
+/* "model[2].level[3]: " context for errors. Returns code. */
+hl_status hl_at_scope(const hl_program *p, int32_t scope, hl_status code, hl_err *e);
+
+/* A description of node i's call with its input and output shapes. */
+void hl_node_call(const hl_program *p, const node *n, hl_call *c);
+
+#endif

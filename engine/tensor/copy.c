@@ -1,0 +1,242 @@
+#include "internal.h"
+
+#include <hilum/parallel.h>
+
+#include <math.h>
+#include <string.h>
+
+static double bf16_value(uint16_t bits) {
+  uint32_t wide = (uint32_t)bits << 16;
+  float f;
+  memcpy(&f, &wide, sizeof f);
+  return f;
+}
+
+/* To bf16 by way of f32, rounding to nearest, ties to even; NaN stays NaN. */
+static uint16_t bf16_bits(double value) {
+  float f = (float)value;
+  uint32_t u;
+  memcpy(&u, &f, sizeof u);
+  if (isnan(f)) return (uint16_t)(u >> 16 | 0x40U);
+  return (uint16_t)((u + 0x7FFFU + (u >> 16 & 1U)) >> 16);
+}
+
+static double saturated(double value, double low, double high) {
+  if (isnan(value)) return 0;
+  value = nearbyint(value);
+  return value < low ? low : value > high ? high : value;
+}
+
+static double load(const char *data, hl_dtype t, int64_t i) {
+  switch (t) {
+  case HL_F32:
+    return ((const float *)data)[i];
+  case HL_F64:
+    return ((const double *)data)[i];
+  case HL_BF16:
+    return bf16_value(((const uint16_t *)data)[i]);
+  case HL_I32:
+    return ((const int32_t *)data)[i];
+  case HL_I16:
+    return ((const int16_t *)data)[i];
+  case HL_U8:
+    return ((const uint8_t *)data)[i];
+  case HL_DTYPES:
+    break;
+  }
+  return NAN;
+}
+
+static void save(char *data, hl_dtype t, int64_t i, double v) {
+  switch (t) {
+  case HL_F32:
+    ((float *)data)[i] = (float)v;
+    break;
+  case HL_F64:
+    ((double *)data)[i] = v;
+    break;
+  case HL_BF16:
+    ((uint16_t *)data)[i] = bf16_bits(v);
+    break;
+  case HL_I32:
+    ((int32_t *)data)[i] = (int32_t)saturated(v, INT32_MIN, INT32_MAX);
+    break;
+  case HL_I16:
+    ((int16_t *)data)[i] = (int16_t)saturated(v, INT16_MIN, INT16_MAX);
+    break;
+  case HL_U8:
+    ((uint8_t *)data)[i] = (uint8_t)saturated(v, 0, UINT8_MAX);
+    break;
+  case HL_DTYPES:
+    break;
+  }
+}
+
+typedef struct copy_job {
+  char *dst;
+  const char *src;
+  hl_dtype dst_type, src_type;
+  hl_shape shape;
+  int64_t dst_stride[HL_MAX_RANK], src_stride[HL_MAX_RANK];
+} copy_job;
+
+/* Element offsets of row number `row`, a row being all of the last axis. */
+static void row_start(const copy_job *j, int64_t row, int64_t *dst, int64_t *src) {
+  *dst = *src = 0;
+  for (int axis = j->shape.rank - 2; axis >= 0; axis--) {
+    int64_t i = row % j->shape.dim[axis];
+    row /= j->shape.dim[axis];
+    *dst += i * j->dst_stride[axis];
+    *src += i * j->src_stride[axis];
+  }
+}
+
+static void copy_rows(int64_t begin, int64_t end, void *ctx) {
+  const copy_job *j = ctx;
+  int last = j->shape.rank - 1;
+  int64_t n = j->shape.dim[last], ds = j->dst_stride[last], ss = j->src_stride[last];
+  bool both_f32 = j->dst_type == HL_F32 && j->src_type == HL_F32;
+  for (int64_t row = begin; row < end; row++) {
+    int64_t d, s;
+    row_start(j, row, &d, &s);
+    if (both_f32)
+      for (int64_t i = 0; i < n; i++)
+        ((float *)j->dst)[d + i * ds] = ((const float *)j->src)[s + i * ss];
+    else
+      for (int64_t i = 0; i < n; i++)
+        save(j->dst, j->dst_type, d + i * ds, load(j->src, j->src_type, s + i * ss));
+  }
+}
+
+hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
+  const hl_desc *a = hl_tensor_desc(dst), *b = hl_tensor_desc(src);
+  if (!hl_shape_equal(&a->shape, &b->shape)) {
+    char ta[HL_DESC_TEXT], tb[HL_DESC_TEXT];
+    return hl_fail(e, HL_ESHAPE, "copy: %s does not fit into %s", hl_desc_text(b, tb),
+                   hl_desc_text(a, ta));
+  }
+  char *to = hl_tensor_data(dst);
+  const char *from = hl_tensor_data(src);
+  int64_t n = hl_tensor_numel(dst);
+  if (to == NULL || from == NULL || n == 0) return HL_OK;
+  if (a->shape.rank == 0) {
+    save(to, a->dtype, 0, load(from, b->dtype, 0));
+    return HL_OK;
+  }
+  if (hl_desc_equal(a, b) && hl_tensor_is_dense(dst) && hl_tensor_is_dense(src)) {
+    memmove(to, from, hl_tensor_bytes(dst));
+    return HL_OK;
+  }
+  copy_job j = {
+      .dst = to, .src = from, .dst_type = a->dtype, .src_type = b->dtype, .shape = a->shape};
+  memcpy(j.dst_stride, hl_tensor_strides(dst), sizeof j.dst_stride);
+  memcpy(j.src_stride, hl_tensor_strides(src), sizeof j.src_stride);
+  int64_t width = a->shape.dim[a->shape.rank - 1];
+  hl_parallel_for(n / width, 1 + 65536 / width, copy_rows, &j);
+  return HL_OK;
+}
+
+hl_status hl_tensor_dense(hl_tensor **out, hl_tensor *t, hl_dtype dtype, hl_layout layout,
+                          hl_err *e) {
+  *out = NULL;
+  hl_desc d = *hl_tensor_desc(t);
+  d.dtype = dtype;
+  d.layout = layout;
+  if (hl_desc_equal(&d, hl_tensor_desc(t)) && hl_tensor_is_dense(t)) {
+    *out = hl_tensor_ref(t);
+    return HL_OK;
+  }
+  hl_tensor *copy;
+  HL_TRY(hl_tensor_new(&copy, &d, hl_ledger_main(), HL_MEM_DATA, "a copy of a tensor", e));
+  hl_status s = hl_tensor_copy(copy, t, e);
+  if (s == HL_OK)
+    *out = copy;
+  else
+    hl_tensor_unref(copy);
+  return s;
+}
+
+static hl_status element(const hl_tensor *t, const int64_t *index, int64_t *offset, hl_err *e) {
+  const hl_shape *s = hl_tensor_shape(t);
+  const int64_t *stride = hl_tensor_strides(t);
+  *offset = 0;
+  for (int i = 0; i < s->rank; i++) {
+    if (index[i] < 0 || index[i] >= s->dim[i])
+      return hl_fail(e, HL_EINVAL, "index %lld of axis %d lies outside 0 to %lld",
+                     (long long)index[i], i + 1, (long long)s->dim[i] - 1);
+    *offset += index[i] * stride[i];
+  }
+  return HL_OK;
+}
+
+hl_status hl_tensor_get(const hl_tensor *t, const int64_t *index, double *out, hl_err *e) {
+  int64_t offset;
+  HL_TRY(element(t, index, &offset, e));
+  *out = load(hl_tensor_data(t), hl_tensor_dtype(t), offset);
+  return HL_OK;
+}
+
+hl_status hl_tensor_set(hl_tensor *t, const int64_t *index, double value, hl_err *e) {
+  int64_t offset;
+  HL_TRY(element(t, index, &offset, e));
+  save(hl_tensor_data(t), hl_tensor_dtype(t), offset, value);
+  return HL_OK;
+}
+
+/* Calls visit(data, type, offset, ctx) for every element, whatever the strides. */
+static void each_element(const hl_tensor *t,
+                         void (*visit)(char *data, hl_dtype type, int64_t offset, void *ctx),
+                         void *ctx) {
+  const hl_shape *s = hl_tensor_shape(t);
+  const int64_t *stride = hl_tensor_strides(t);
+  int64_t index[HL_MAX_RANK] = {0}, offset = 0, n = hl_tensor_numel(t);
+  for (int64_t i = 0; i < n; i++) {
+    visit(hl_tensor_data(t), hl_tensor_dtype(t), offset, ctx);
+    for (int axis = s->rank - 1; axis >= 0; axis--) {
+      offset += stride[axis];
+      if (++index[axis] < s->dim[axis]) break;
+      offset -= index[axis] * stride[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+static void fill_one(char *data, hl_dtype type, int64_t offset, void *ctx) {
+  save(data, type, offset, *(const double *)ctx);
+}
+
+hl_status hl_tensor_fill(hl_tensor *t, double value, hl_err *e) {
+  (void)e;
+  each_element(t, fill_one, &value);
+  return HL_OK;
+}
+
+typedef struct stats_sum {
+  hl_stats stats;
+  double sum;
+  int64_t n;
+} stats_sum;
+
+static void stats_one(char *data, hl_dtype type, int64_t offset, void *ctx) {
+  stats_sum *s = ctx;
+  double v = load(data, type, offset);
+  if (isnan(v)) {
+    s->stats.nan++;
+  } else if (isinf(v)) {
+    s->stats.infinite++;
+  } else {
+    if (s->n == 0 || v < s->stats.min) s->stats.min = v;
+    if (s->n == 0 || v > s->stats.max) s->stats.max = v;
+    s->sum += v;
+    s->n++;
+  }
+}
+
+hl_status hl_tensor_stats(const hl_tensor *t, hl_stats *out, hl_err *e) {
+  (void)e;
+  stats_sum s = {.stats = {NAN, NAN, NAN, 0, 0}};
+  each_element(t, stats_one, &s);
+  *out = s.stats;
+  if (s.n > 0) out->mean = s.sum / (double)s.n;
+  return HL_OK;
+}
