@@ -1,0 +1,95 @@
+-- Errors that carry where they belong.
+--
+-- Two kinds reach a user. What depends on the world (files, data, disks) is returned as nil, err. What is
+-- wrong in a script or a call is raised. Both are tables { code, message, where } that print as one line
+-- ("where: message"), or as several where several things are wrong at once.
+--
+--   error(problem.new("schema", "unknown key 'chanels'", "unet.lua:12"), 0)
+
+local problem = {}
+
+local mt = { __name = "hl.problem" }
+
+function mt.__tostring(self)
+  if not self.where then return self.message end
+  return self.where .. ": " .. self.message
+end
+
+--- code: a word a program can branch on; where: "file:line", or nil.
+function problem.new(code, message, where)
+  return setmetatable({ code = code, message = message, where = where }, mt)
+end
+
+--- Several problems as one; each is { where =, message =, code = }.
+function problem.join(list)
+  if #list == 1 then return problem.new(list[1].code, list[1].message, list[1].where) end
+  local lines = { #list .. " problems" }
+  for _, one in ipairs(list) do
+    lines[#lines + 1] = "  " .. tostring(problem.new(one.code, one.message, one.where)):gsub("\n", "\n  ")
+  end
+  return problem.new(list[1].code, table.concat(lines, "\n"))
+end
+
+--- Whatever was raised or returned, as { code, message, where }.
+function problem.of(err)
+  if type(err) == "table" and err.message then return err end
+  return problem.new("error", tostring(err))
+end
+
+-- ---- the user's line ----
+
+-- Everything below this folder is hilum itself; the first caller outside it is the user.
+local root = debug.getinfo(1, "S").source:match("^(@.-)[^/\\]*$") or "@"
+
+local function internal(source)
+  return source:sub(1, #root) == root
+end
+
+local last_line -- { source, line } of the last line a watched script executed
+
+local function text(source, line)
+  local first = source:sub(1, 1)
+  local name = (first == "@" or first == "=") and source:sub(2) or "(code)"
+  return line and line > 0 and name .. ":" .. line or name
+end
+
+--- "file:line" of the innermost caller that is not part of hilum, or nil.
+function problem.place()
+  local level, lost = 2, false
+  while true do
+    local info = debug.getinfo(level, "Slt")
+    if not info then return lost and last_line and text(last_line[1], last_line[2]) or nil end
+    if info.what ~= "C" and internal(info.source) then
+      lost = lost or info.istailcall
+    elseif lost and last_line then
+      return text(last_line[1], last_line[2]) -- `return hl.experiment {…}` leaves no frame behind
+    elseif info.what ~= "C" then
+      return text(info.source, info.currentline)
+    end
+    level = level + 1
+  end
+end
+
+--- Raises at the user's line.
+function problem.raise(code, message)
+  error(problem.new(code, message, problem.place()), 0)
+end
+
+--- Calls fn(...) while remembering the last line executed outside hilum, so that tail calls in a script
+--- keep their place. `every(n)`, optional, is called now and then and may raise.
+function problem.watch(every, fn, ...)
+  local function hook(event, line)
+    if event == "count" then return every() end
+    local info = debug.getinfo(2, "S")
+    if info.what ~= "C" and not internal(info.source) then last_line = { info.source, line } end
+  end
+  local old, mask, count = debug.gethook()
+  debug.sethook(hook, "l", every and 100000 or 0)
+  local result = table.pack(pcall(fn, ...))
+  debug.sethook(old, mask, count)
+  last_line = nil
+  if not result[1] then error(result[2], 0) end
+  return table.unpack(result, 2, result.n)
+end
+
+return problem
