@@ -171,6 +171,10 @@ hl_status hl_program_output(hl_program *p, hl_var v, hl_category c, hl_err *e) {
   return HL_OK;
 }
 
+int hl_program_output_count(const hl_program *p) {
+  return p->n_outputs;
+}
+
 /* ---- ops ---- */
 
 static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, node **out,

@@ -62,6 +62,8 @@ HL_MUST_CHECK hl_status hl_program_gradient(hl_program *p, hl_var loss, int n, c
 /* Declares a result of a traced program; results are delivered in the order of declaration. */
 HL_MUST_CHECK hl_status hl_program_output(hl_program *p, hl_var v, hl_category c, hl_err *e);
 
+int hl_program_output_count(const hl_program *p);
+
 /* Drops what no output needs, decides where values die and which ops work in place. No op can be
  * emitted afterwards. */
 HL_MUST_CHECK hl_status hl_program_finish(hl_program *p, hl_err *e);
