@@ -6,6 +6,8 @@ target_compile_options(hilum_flags INTERFACE
   $<$<BOOL:${HILUM_WERROR}>:-Werror>)
 # Fixed floating-point meaning: no contraction across statements, never -ffast-math.
 target_compile_options(hilum_flags INTERFACE -ffp-contract=off)
+# No path of the building machine in messages or binaries.
+target_compile_options(hilum_flags INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 if(HILUM_NATIVE)
   target_compile_options(hilum_flags INTERFACE -march=native)
 endif()
@@ -18,16 +20,16 @@ if(HILUM_SANITIZE)
   target_link_options(hilum_flags INTERFACE -fsanitize=${sanitizers})
 endif()
 
-# hl_room(NAME SOURCES … [LINKS …]): one room of the engine as an object library hilum_NAME.
+# hl_room(NAME SOURCES … [LINKS …]): one room of the engine as an object library hilum_room_NAME.
 # A room sees the public headers, its own folder and the vendors it is given, nothing else.
 function(hl_room name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
-  add_library(hilum_${name} OBJECT ${ARG_SOURCES})
-  target_include_directories(hilum_${name}
+  add_library(hilum_room_${name} OBJECT ${ARG_SOURCES})
+  target_include_directories(hilum_room_${name}
     PUBLIC ${PROJECT_SOURCE_DIR}/engine/include
     PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
-  target_link_libraries(hilum_${name} PRIVATE hilum_flags ${ARG_LINKS})
-  set_property(GLOBAL APPEND PROPERTY HILUM_ROOMS hilum_${name})
+  target_link_libraries(hilum_room_${name} PRIVATE hilum_flags ${ARG_LINKS})
+  set_property(GLOBAL APPEND PROPERTY HILUM_ROOMS hilum_room_${name})
   foreach(link ${ARG_LINKS})
     set_property(GLOBAL APPEND PROPERTY HILUM_VENDORS ${link})
   endforeach()
