@@ -454,9 +454,8 @@ function schema.weighted_sum(name, o)
     fields = { weights = schema.list(schema.number {}, { doc = "one factor for each entry (default: 1)" }) },
     prepare = function(raw)
       if raw.weights ~= nil then return raw end
-      local copy = table.move(raw, 1, #raw, 1, {})
+      local copy = { weights = {} }
       for key, part in pairs(raw) do copy[key] = part end
-      copy.weights = {}
       for i = 1, #raw do copy.weights[i] = 1 end
       return copy
     end,
@@ -522,7 +521,8 @@ local function describe_field(name, k, indent, lines)
     lines[#lines + 1] = indent .. "},"
     return
   end
-  lines[#lines + 1] = string.format("%s%s = %s, -- %s%s%s", indent, name, default_text(k), needed, k.text, doc)
+  lines[#lines + 1] = string.format("%s%s = %s, -- %s%s%s", indent, name, default_text(k), needed, k.text,
+    doc)
 end
 
 function describe_fields(fields, names, indent, lines)

@@ -301,7 +301,7 @@ end
 function value.with(v, path, new, fields)
   local keys = parse_path(path)
   if not keys then
-    return nil, string.format("'%s' is not a path (expected one like train.epochs or model[2].couplings)", path)
+    return nil, string.format("'%s' is not a path (one looks like train.epochs or model[2].couplings)", path)
   end
   return changed(v, keys, 1, new, fields)
 end

@@ -1,0 +1,143 @@
+-- Where the images come from: hl.data.source picks the source that a command line names.
+--
+-- A source is a value; source:open{ progress = function(done, total, what) end } gives a set:
+-- set.cases[i] = { id, patient, series, nodule, diameter_mm, centre_mm, readers }, set:load(i) -> { image,
+-- truth, valid, readers }, set.problems, set.hash, set.protocol. Or nil and a problem.
+
+local engine = require "hilum.engine"
+local problem = require "hilum.problem"
+local schema = require "hilum.schema"
+local suggest = require "hilum.suggest"
+local value = require "hilum.value"
+
+local dataset = {}
+
+-- How nodules are made of readers' marks, and cut out: the same for every source of scans.
+local function scan_fields(crop)
+  return {
+    nodules = schema.record {
+      doc = "which nodules count", default = {},
+      fields = {
+        min_diameter_mm = schema.number { default = 3, min = 0, doc = "mean over the readers" },
+        min_readers = schema.int { default = 2, min = 1, max = 16, doc = "who outlined it" },
+      },
+    },
+    consensus = schema.record {
+      doc = "when a voxel is nodule", default = {},
+      fields = {
+        level = schema.number { default = 0.5, above = 0, max = 1, doc = "share of the votes needed" },
+        of = schema.one_of { "sessions", "marks", default = "sessions",
+          doc = "of all readers of the scan, or of those who outlined this nodule" },
+      },
+    },
+    spacing_mm = schema.zyx { default = 1, whole = false, above = 0, doc = "of the resampled crop" },
+    window_hu = schema.list(schema.number {}, { default = { -1000, 400 }, min = 2, max = 2,
+      doc = "Hounsfield units that become 0 and 1" }),
+    crop = schema.zyx { default = crop, min = 1, max = 1024, doc = "voxels around the nodule's centre" },
+  }
+end
+
+local function check_window(self, report)
+  local low, high = self.window_hu[1], self.window_hu[2]
+  if low >= high then
+    report("window_hu", string.format("the lower end must come first, got { %s, %s }", value.atom(low),
+      value.atom(high)))
+  end
+end
+
+local function with(fields, more)
+  for name, kind in pairs(more) do fields[name] = kind end
+  return fields
+end
+
+dataset.lidc = schema.constructor("hl.data.lidc", {
+  doc = "A folder of LIDC-IDRI: DICOM CT series and XML readings, however they are named.", family = "source",
+  fields = with({ folder = schema.path { doc = "searched with all folders below it" } }, scan_fields(64)),
+  check = check_window,
+  methods = {
+    preset = function() return "lidc" end,
+    open = function(self, options) return require("hilum.data.lidc").open(self, options) end,
+  },
+})
+
+dataset.phantom = schema.constructor("hl.data.phantom", {
+  doc = "Synthetic chests, written as LIDC folders and read back by the same loader.", family = "source",
+  fields = with({
+    cases = schema.int { default = 24, min = 2, max = 1000, doc = "patients, one scan each" },
+    nodules_per_case = schema.int { default = 1, min = 1, max = 4 },
+    seed = schema.int { default = 1, min = 0, doc = "of the phantom, apart from the experiment's seed" },
+  }, scan_fields(32)),
+  check = check_window,
+  methods = {
+    preset = function() return "phantom" end,
+    open = function(self, options) return require("hilum.data.phantom").open(self, options) end,
+  },
+})
+
+-- Sources that read a folder, and the one that reads none.
+local sources = { lidc = dataset.lidc, phantom = dataset.phantom }
+
+-- LIDC-IDRI-slices: LIDC-IDRI-0001/nodule-0/{images,mask-0,…}/slice-0.png
+local function looks_like_slices(folder, names)
+  for _, name in ipairs(names) do
+    if engine.file_kind(folder .. "/" .. name .. "/nodule-0/images") then return true end
+  end
+  return false
+end
+
+local function recognise(where)
+  if where == "phantom" then return "phantom" end
+  local names = engine.list_folder(where)
+  if not names then
+    local reason = engine.file_kind(where) and "no folder that can be read" or "not there"
+    problem.raise("data", string.format(
+      'the data source "%s" is %s (expected "phantom" or the folder of a data set)', where, reason))
+  end
+  if looks_like_slices(where, names) then
+    problem.raise("data", string.format('"%s" holds LIDC-IDRI-slices, which this version does not read '
+      .. "(it reads LIDC-IDRI's own DICOM and XML)", where))
+  end
+  return "lidc"
+end
+
+-- Every source's options are checked, also those of sources that are not chosen.
+local function build(kind, where, options)
+  local raw = { folder = where }
+  for name, option in pairs(options[kind] or {}) do raw[name] = option end
+  if kind == "phantom" then raw.folder = nil end
+  return sources[kind](raw)
+end
+
+--- The source that `where` names: "phantom", or a folder whose kind is recognised. options: { lidc = {…},
+--- phantom = {…} }, the properties of each source that the experiment is prepared for.
+function dataset.source(where, options)
+  if type(where) ~= "string" or type(options) ~= "table" then
+    problem.raise("argument", string.format(
+      "hl.data.source: expected a name and a table of options, got %s and %s", value.show(where),
+      value.show(options)))
+  end
+  local known = {}
+  for kind in pairs(sources) do known[#known + 1] = kind end
+  for kind, one in pairs(options) do
+    if not sources[kind] or type(one) ~= "table" then
+      problem.raise("schema", string.format("hl.data.source: '%s' is no source this version reads%s",
+        tostring(kind), suggest.hint(kind, known)))
+    end
+  end
+  local chosen = recognise(where)
+  if not options[chosen] then
+    problem.raise("data", string.format("this experiment is not prepared for the source '%s' (%s)", chosen,
+      where))
+  end
+  local result
+  table.sort(known)
+  for _, kind in ipairs(known) do
+    if options[kind] then
+      local source = build(kind, kind == chosen and where or "(not chosen)", options)
+      if kind == chosen then result = source end
+    end
+  end
+  return result
+end
+
+return dataset
