@@ -148,7 +148,7 @@ local function bare(text)
 end
 
 local forbidden = {} -- function -> the only file that may call it, or false
-for name in ([[abort exit longjmp siglongjmp printf vprintf puts putchar perror system popen]]):gmatch "%S+" do
+for name in ("abort exit longjmp siglongjmp printf vprintf puts putchar perror system popen"):gmatch "%S+" do
   forbidden[name] = false
 end
 for name in ("malloc calloc realloc aligned_alloc posix_memalign strdup strndup"):gmatch "%S+" do
@@ -224,7 +224,7 @@ end
 
 local function required(text)
   local list = {}
-  for name in text:gmatch "%f[%w_\"']require%s*%(?%s*[\"']([^\"']+)[\"']" do list[#list + 1] = name end
+  for name in text:gmatch "%f[%w_]require%s*%(?%s*[\"']([%w_.%-]+)[\"']" do list[#list + 1] = name end
   return list
 end
 
