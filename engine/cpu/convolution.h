@@ -1,0 +1,32 @@
+/* Convolution by oneDNN: images channels last (n, z, y, x, c), weights plain [O,I,z,y,x]. oneDNN
+ * chooses its own order of the weights; they are reordered into the workspace at each call. */
+#ifndef HILUM_CPU_CONVOLUTION_H
+#define HILUM_CPU_CONVOLUTION_H
+
+#include <hilum/tensor.h>
+
+typedef enum hl_conv_kind {
+  HL_CONV_FORWARD,    /* y from x, weight, bias */
+  HL_CONV_GRAD_INPUT, /* dx from dy, weight */
+  HL_CONV_GRAD_WEIGHT /* dweight from x, dy */
+} hl_conv_kind;
+
+/* The convolution x → y whose result or gradient is wanted. Compared by bytes: begin with {0}. */
+typedef struct hl_convolution {
+  int64_t kind;    /* hl_conv_kind */
+  int64_t dtype;   /* HL_F32 */
+  int64_t bias;    /* 1: forward adds a bias */
+  int64_t threads; /* set by the functions below: oneDNN prepares for a number of threads */
+  int64_t n, in, out;
+  int64_t x[3], y[3], kernel[3], stride[3], padding[3];
+} hl_convolution;
+
+/* Bytes of workspace: reordered weights and oneDNN's scratchpad. */
+HL_MUST_CHECK hl_status hl_convolution_workspace(const hl_convolution *c, size_t *bytes, hl_err *e);
+
+/* x, weight and y as the kind needs them; the result is written to y, x or weight. `bias` is NULL
+ * where c->bias is 0. */
+HL_MUST_CHECK hl_status hl_convolution_run(const hl_convolution *c, float *x, float *weight,
+                                           float *bias, float *y, void *workspace, hl_err *e);
+
+#endif

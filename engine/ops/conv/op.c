@@ -1,0 +1,420 @@
+/* Convolution, its two gradients and its transpose: four readings of one convolution x → y.
+ * Convolution means correlation (no flip) with zero padding on both sides. */
+#include "conv.h"
+
+#include "opkit.h"
+
+#include <string.h>
+
+static const char *const axis_names[3] = {"z", "y", "x"};
+
+/* All attribute structs begin like hl_conv_attrs, so these rows serve all. */
+#define STRIDE                                                                                     \
+  { "stride", HL_A_INT3, "1", offsetof(hl_conv_attrs, stride), 1, 4096, "step (z, y, x)" }
+#define PADDING                                                                                    \
+  { "padding", HL_A_INT3, "0", offsetof(hl_conv_attrs, padding), 0, 4096, "zeros on both sides" }
+
+static const hl_attr conv_schema[] = {STRIDE, PADDING, {0}};
+static const hl_attr grad_input_schema[] = {
+    STRIDE,
+    PADDING,
+    {"size", HL_A_INT3, NULL, offsetof(hl_conv_grad_input_attrs, size), 1, 1 << 30,
+     "of x (z, y, x)"},
+    {0},
+};
+static const hl_attr grad_weight_schema[] = {
+    STRIDE,
+    PADDING,
+    {"kernel", HL_A_INT3, NULL, offsetof(hl_conv_grad_weight_attrs, kernel), 1, 4096,
+     "window (z, y, x)"},
+    {0},
+};
+static const hl_attr transpose_schema[] = {
+    STRIDE,
+    PADDING,
+    {"output_padding", HL_A_INT3, "0", offsetof(hl_conv_transpose_attrs, output_padding), 0, 4096,
+     "extra positions at the far end (z, y, x), less than the stride"},
+    {0},
+};
+
+/* ---- geometry ---- */
+
+/* Which inputs and outputs of a call are the convolution's x, weight and y. */
+typedef struct roles {
+  const hl_desc *x, *weight, *y;
+} roles;
+
+static roles roles_of(const hl_call *c) {
+  if (c->op == &hl_op_conv) return (roles){&c->in[0], &c->in[1], &c->out[0]};
+  if (c->op == &hl_op_conv_grad_weight) return (roles){&c->in[0], &c->out[0], &c->in[1]};
+  return (roles){&c->out[0], &c->in[1], &c->in[0]}; /* gradient of the input, transpose */
+}
+
+hl_conv_geometry hl_conv_geometry_of(const hl_call *c) {
+  roles r = roles_of(c);
+  const hl_conv_attrs *a = c->attrs; /* the common beginning */
+  hl_conv_geometry g = {
+      .n = r.x->shape.dim[AXIS_N], .in = r.x->shape.dim[AXIS_C], .out = r.y->shape.dim[AXIS_C]};
+  for (int i = 0; i < 3; i++) {
+    g.x[i] = r.x->shape.dim[AXIS_Z + i];
+    g.y[i] = r.y->shape.dim[AXIS_Z + i];
+    g.kernel[i] = r.weight->shape.dim[AXIS_Z + i];
+    g.stride[i] = a->stride[i];
+    g.padding[i] = a->padding[i];
+  }
+  return g;
+}
+
+/* ---- shape rules ---- */
+
+static hl_status channels_fit(const char *image, int64_t has, int64_t expected, const char *order,
+                              hl_err *e) {
+  if (has == expected) return HL_OK;
+  return hl_fail(e, HL_ESHAPE, "%s has %lld channels, weight expects %lld (weight is %s)", image,
+                 (long long)has, (long long)expected, order);
+}
+
+static hl_status window_fits(int axis, int64_t size, int64_t kernel, int64_t padding, hl_err *e) {
+  if (size + 2 * padding >= kernel) return HL_OK;
+  return hl_fail(e, HL_ESHAPE,
+                 "the output would be empty on axis %s: the kernel spans %lld, the input with its "
+                 "padding %lld + 2·%lld",
+                 axis_names[axis], (long long)kernel, (long long)size, (long long)padding);
+}
+
+/* dy must be as large as the convolution makes it. */
+static hl_status gradient_fits(const int64_t *size, const int64_t *kernel, const hl_conv_attrs *a,
+                               const hl_desc *dy, hl_err *e) {
+  for (int i = 0; i < 3; i++) {
+    int64_t has = dy->shape.dim[AXIS_Z + i];
+    int64_t makes = hl_window_count(size[i], kernel[i], a->stride[i], a->padding[i]);
+    if (has != makes)
+      return hl_fail(e, HL_ESHAPE,
+                     "dy has %lld positions on axis %s, but size %lld, kernel %lld, stride %lld "
+                     "and padding %lld make %lld",
+                     (long long)has, axis_names[i], (long long)size[i], (long long)kernel[i],
+                     (long long)a->stride[i], (long long)a->padding[i], (long long)makes);
+  }
+  return HL_OK;
+}
+
+static hl_status conv_shape(hl_call *c, hl_err *e) {
+  const hl_conv_attrs *a = c->attrs;
+  HL_TRY(hl_rule_types(c, e));
+  HL_TRY(hl_rule_image(c, 0, "the input", e));
+  HL_TRY(hl_rule_plain(c, 1, "weight", 5, "[O,I,z,y,x]", e));
+  const int64_t *x = c->in[0].shape.dim, *w = c->in[1].shape.dim;
+  HL_TRY(channels_fit("the input", x[AXIS_C], w[1], "[O,I,z,y,x]", e));
+  if (c->n_in > 2) HL_TRY(hl_rule_vector(c, 2, "bias", w[0], "output channels", e));
+  int64_t size[3];
+  for (int i = 0; i < 3; i++) {
+    HL_TRY(window_fits(i, x[AXIS_Z + i], w[2 + i], a->padding[i], e));
+    size[i] = hl_window_count(x[AXIS_Z + i], w[2 + i], a->stride[i], a->padding[i]);
+  }
+  hl_desc y = hl_desc_image(c->in[0].dtype, x[AXIS_N], w[0], size);
+  return hl_rule_out(c, &y, e);
+}
+
+static hl_status grad_input_shape(hl_call *c, hl_err *e) {
+  const hl_conv_grad_input_attrs *a = c->attrs;
+  HL_TRY(hl_rule_types(c, e));
+  HL_TRY(hl_rule_image(c, 0, "dy", e));
+  HL_TRY(hl_rule_plain(c, 1, "weight", 5, "[O,I,z,y,x]", e));
+  const int64_t *dy = c->in[0].shape.dim, *w = c->in[1].shape.dim;
+  HL_TRY(channels_fit("dy", dy[AXIS_C], w[0], "[O,I,z,y,x]", e));
+  HL_TRY(gradient_fits(a->size, w + 2, c->attrs, &c->in[0], e));
+  hl_desc dx = hl_desc_image(c->in[0].dtype, dy[AXIS_N], w[1], a->size);
+  return hl_rule_out(c, &dx, e);
+}
+
+static hl_status grad_weight_shape(hl_call *c, hl_err *e) {
+  const hl_conv_grad_weight_attrs *a = c->attrs;
+  HL_TRY(hl_rule_types(c, e));
+  HL_TRY(hl_rule_image(c, 0, "x", e));
+  HL_TRY(hl_rule_image(c, 1, "dy", e));
+  const int64_t *x = c->in[0].shape.dim, *dy = c->in[1].shape.dim;
+  if (x[AXIS_N] != dy[AXIS_N])
+    return hl_fail(e, HL_ESHAPE, "x holds %lld images, but dy %lld", (long long)x[AXIS_N],
+                   (long long)dy[AXIS_N]);
+  HL_TRY(gradient_fits(x + AXIS_Z, a->kernel, c->attrs, &c->in[1], e));
+  const int64_t w[5] = {dy[AXIS_C], x[AXIS_C], a->kernel[0], a->kernel[1], a->kernel[2]};
+  hl_desc dw = hl_desc_plain(c->in[0].dtype, 5, w);
+  return hl_rule_out(c, &dw, e);
+}
+
+static hl_status transpose_size(const hl_conv_transpose_attrs *a, const int64_t *x,
+                                const int64_t *kernel, int64_t size[3], hl_err *e) {
+  for (int i = 0; i < 3; i++) {
+    if (a->output_padding[i] >= a->stride[i])
+      return hl_fail(e, HL_EINVAL,
+                     "output_padding must be less than the stride, but is %lld and %lld on axis %s",
+                     (long long)a->output_padding[i], (long long)a->stride[i], axis_names[i]);
+    size[i] = (x[i] - 1) * a->stride[i] - 2 * a->padding[i] + kernel[i] + a->output_padding[i];
+    if (size[i] < 1)
+      return hl_fail(e, HL_ESHAPE,
+                     "the output would be empty on axis %s: (%lld − 1)·%lld − 2·%lld + %lld + %lld "
+                     "= %lld",
+                     axis_names[i], (long long)x[i], (long long)a->stride[i],
+                     (long long)a->padding[i], (long long)kernel[i],
+                     (long long)a->output_padding[i], (long long)size[i]);
+  }
+  return HL_OK;
+}
+
+static hl_status transpose_shape(hl_call *c, hl_err *e) {
+  HL_TRY(hl_rule_types(c, e));
+  HL_TRY(hl_rule_image(c, 0, "the input", e));
+  HL_TRY(hl_rule_plain(c, 1, "weight", 5, "[I,O,z,y,x]", e));
+  const int64_t *x = c->in[0].shape.dim, *w = c->in[1].shape.dim;
+  HL_TRY(channels_fit("the input", x[AXIS_C], w[0], "[I,O,z,y,x]", e));
+  if (c->n_in > 2) HL_TRY(hl_rule_vector(c, 2, "bias", w[1], "output channels", e));
+  int64_t size[3];
+  HL_TRY(transpose_size(c->attrs, x + AXIS_Z, w + 2, size, e));
+  hl_desc y = hl_desc_image(c->in[0].dtype, x[AXIS_N], w[1], size);
+  return hl_rule_out(c, &y, e);
+}
+
+/* ---- reference: visit every product of the convolution once ---- */
+
+typedef struct product {
+  int64_t x, weight, y; /* flat row-major indices of one product's three parties */
+} product;
+typedef void (*product_body)(const product *p, void *ctx);
+
+/* All products of output number `y` (flat) with the kernel of input channel `in`. */
+static void visit_window(const hl_conv_geometry *g, int64_t y, int64_t in, product_body body,
+                         void *ctx) {
+  int64_t at[3], rest = y;
+  for (int i = 2; i >= 0; i--) {
+    at[i] = rest % g->y[i] * g->stride[i] - g->padding[i];
+    rest /= g->y[i];
+  }
+  int64_t out = rest % g->out, n = rest / g->out;
+  int64_t taps = g->kernel[0] * g->kernel[1] * g->kernel[2];
+  for (int64_t tap = 0; tap < taps; tap++) {
+    int64_t z = at[0] + tap / (g->kernel[1] * g->kernel[2]);
+    int64_t yy = at[1] + tap / g->kernel[2] % g->kernel[1];
+    int64_t x = at[2] + tap % g->kernel[2];
+    if (z < 0 || z >= g->x[0] || yy < 0 || yy >= g->x[1] || x < 0 || x >= g->x[2]) continue;
+    product p = {(((n * g->in + in) * g->x[0] + z) * g->x[1] + yy) * g->x[2] + x,
+                 (out * g->in + in) * taps + tap, y};
+    body(&p, ctx);
+  }
+}
+
+static void visit(const hl_conv_geometry *g, product_body body, void *ctx) {
+  int64_t outputs = g->n * g->out * g->y[0] * g->y[1] * g->y[2];
+  for (int64_t y = 0; y < outputs; y++)
+    for (int64_t in = 0; in < g->in; in++) visit_window(g, y, in, body, ctx);
+}
+
+/* The three parties; which of them is summed into is the op's choice. */
+typedef struct parties {
+  const double *x, *weight, *y;
+  double *sum;
+} parties;
+
+static void into_y(const product *p, void *ctx) {
+  const parties *a = ctx;
+  a->sum[p->y] += a->x[p->x] * a->weight[p->weight];
+}
+static void into_x(const product *p, void *ctx) {
+  const parties *a = ctx;
+  a->sum[p->x] += a->y[p->y] * a->weight[p->weight];
+}
+static void into_weight(const product *p, void *ctx) {
+  const parties *a = ctx;
+  a->sum[p->weight] += a->x[p->x] * a->y[p->y];
+}
+
+/* Starts the output at the bias of its channel (0 without one). */
+static void start(const hl_desc *d, const double *bias, double *y) {
+  int64_t voxels = hl_shape_numel(&d->shape) / (d->shape.dim[0] * d->shape.dim[1]);
+  for (int64_t i = 0; i < hl_shape_numel(&d->shape); i++)
+    y[i] = bias != NULL ? bias[i / voxels % d->shape.dim[1]] : 0;
+}
+
+static hl_status conv_ref(const hl_call *c, const double *const *in, double *const *out,
+                          hl_err *e) {
+  (void)e;
+  hl_conv_geometry g = hl_conv_geometry_of(c);
+  parties a = {.x = in[0], .weight = in[1], .sum = out[0]};
+  start(&c->out[0], c->n_in > 2 ? in[2] : NULL, out[0]);
+  visit(&g, into_y, &a);
+  return HL_OK;
+}
+
+static hl_status to_input_ref(const hl_call *c, const double *const *in, double *const *out,
+                              hl_err *e) {
+  (void)e;
+  hl_conv_geometry g = hl_conv_geometry_of(c);
+  parties a = {.y = in[0], .weight = in[1], .sum = out[0]};
+  start(&c->out[0], c->n_in > 2 ? in[2] : NULL, out[0]);
+  visit(&g, into_x, &a);
+  return HL_OK;
+}
+
+static hl_status grad_weight_ref(const hl_call *c, const double *const *in, double *const *out,
+                                 hl_err *e) {
+  (void)e;
+  hl_conv_geometry g = hl_conv_geometry_of(c);
+  parties a = {.x = in[0], .y = in[1], .sum = out[0]};
+  start(&c->out[0], NULL, out[0]);
+  visit(&g, into_weight, &a);
+  return HL_OK;
+}
+
+/* ---- gradient rules ---- */
+
+static hl_status grad_bias(const hl_vjp *v, hl_err *e) {
+  if (v->call->n_in < 3 || !v->needs[2]) return HL_OK;
+  return hl_vjp_emit_text(v, &hl_op_sum, "axes=0,2,3,4", &v->din[2], e, v->dout[0]);
+}
+
+static hl_status grad_weight(const hl_vjp *v, hl_var x, hl_var dy, hl_err *e) {
+  if (!v->needs[1]) return HL_OK;
+  hl_conv_geometry g = hl_conv_geometry_of(v->call);
+  hl_conv_grad_weight_attrs a;
+  memcpy(a.stride, g.stride, sizeof a.stride);
+  memcpy(a.padding, g.padding, sizeof a.padding);
+  memcpy(a.kernel, g.kernel, sizeof a.kernel);
+  return hl_vjp_emit(v, &hl_op_conv_grad_weight, &a, &v->din[1], e, x, dy);
+}
+
+static hl_status conv_vjp(const hl_vjp *v, hl_err *e) {
+  hl_conv_geometry g = hl_conv_geometry_of(v->call);
+  hl_conv_grad_input_attrs a;
+  memcpy(a.stride, g.stride, sizeof a.stride);
+  memcpy(a.padding, g.padding, sizeof a.padding);
+  memcpy(a.size, g.x, sizeof a.size);
+  if (v->needs[0])
+    HL_TRY(hl_vjp_emit(v, &hl_op_conv_grad_input, &a, &v->din[0], e, v->dout[0], v->in[1]));
+  HL_TRY(grad_weight(v, v->in[0], v->dout[0], e));
+  return grad_bias(v, e);
+}
+
+/* The transpose is linear in x with the convolution as its adjoint: x and y change places. */
+static hl_status transpose_vjp(const hl_vjp *v, hl_err *e) {
+  if (v->needs[0]) {
+    hl_conv_attrs a;
+    memcpy(&a, v->call->attrs, sizeof a); /* the common beginning */
+    HL_TRY(hl_vjp_emit(v, &hl_op_conv, &a, &v->din[0], e, v->dout[0], v->in[1]));
+  }
+  HL_TRY(grad_weight(v, v->dout[0], v->in[0], e));
+  return grad_bias(v, e);
+}
+
+/* ---- definitions ---- */
+
+static const hl_sample conv_samples[] = {
+    {"kernel 3", {"2x3x4x5x6 image", "5x3x3x3x3", "5"}, "padding=1"},
+    {"no bias", {"1x8x5x4x6 image", "8x8x3x3x3"}, "padding=1"},
+    {"16 channels", {"1x16x3x4x5 image", "32x16x3x3x3"}, "padding=1"},
+    {"no padding", {"1x2x5x6x7 image", "4x2x3x3x3"}, NULL},
+    {"pointwise", {"2x6x3x4x5 image", "4x6x1x1x1", "4"}, NULL},
+    {"pointwise to one", {"2x16x5x6x7 image", "1x16x1x1x1", "1"}, NULL},
+    {"pointwise to one, ragged", {"1x5x3x7x11 image", "1x5x1x1x1"}, NULL},
+    {"pointwise from one", {"2x1x4x5x6 image", "8x1x1x1x1", "8"}, NULL},
+    {"from one channel", {"2x1x4x5x6 image", "16x1x3x3x3", "16"}, "padding=1"},
+    {"one to one", {"1x1x3x4x5 image", "1x1x3x3x3"}, "padding=1"},
+    {"slices", {"1x3x4x8x9 image", "4x3x1x3x3"}, "padding=0,1,1"},
+    {"flat image", {"2x3x1x8x9 image", "4x3x1x3x3", "4"}, "padding=0,1,1"},
+    {"line", {"2x3x1x1x9 image", "4x3x1x1x5"}, "padding=0,0,2"},
+    {"stride 2", {"1x4x6x6x6 image", "8x4x2x2x2"}, "stride=2"},
+    {"anisotropic", {"1x3x5x7x9 image", "2x3x1x3x5"}, "stride=1,2,3 padding=0,1,2"},
+    {"ragged", {"1x2x6x7x8 image", "3x2x3x3x3"}, "stride=2,3,2 padding=1,0,1"},
+    {"wide padding", {"1x2x3x4x5 image", "2x2x2x2x2"}, "padding=3,2,1"},
+    {"one voxel", {"1x3x1x1x1 image", "2x3x1x1x1", "2"}, NULL},
+    {0},
+};
+static const hl_sample grad_input_samples[] = {
+    {"kernel 3", {"2x5x4x5x6 image", "5x3x3x3x3"}, "padding=1 size=4,5,6"},
+    {"16 channels", {"1x16x3x4x5 image", "16x8x3x3x3"}, "padding=1 size=3,4,5"},
+    {"pointwise from one", {"2x1x5x6x7 image", "1x16x1x1x1"}, "size=5,6,7"},
+    {"pointwise", {"2x4x3x4x5 image", "4x6x1x1x1"}, "size=3,4,5"},
+    {"to one channel", {"1x8x4x5x6 image", "8x1x3x3x3"}, "padding=1 size=4,5,6"},
+    {"flat image", {"1x4x1x8x9 image", "4x3x1x3x3"}, "padding=0,1,1 size=1,8,9"},
+    {"rest", {"1x3x3x2x4 image", "3x2x3x3x3"}, "stride=2,3,2 padding=1,0,1 size=6,7,8"},
+    {"gaps", {"1x2x2x2x3 image", "2x2x1x2x2"}, "stride=3,2,3 size=4,5,8"},
+    {0},
+};
+static const hl_sample grad_weight_samples[] = {
+    {"kernel 3", {"2x3x4x5x6 image", "2x5x4x5x6 image"}, "padding=1 kernel=3"},
+    {"16 channels", {"1x16x3x4x5 image", "1x8x3x4x5 image"}, "padding=1 kernel=3"},
+    {"pointwise to one", {"2x16x5x6x7 image", "2x1x5x6x7 image"}, "kernel=1"},
+    {"pointwise from one", {"2x1x5x6x7 image", "2x8x5x6x7 image"}, "kernel=1"},
+    {"pointwise", {"2x6x3x4x5 image", "2x4x3x4x5 image"}, "kernel=1"},
+    {"from one channel", {"2x1x4x5x6 image", "2x16x4x5x6 image"}, "padding=1 kernel=3"},
+    {"flat image", {"1x3x1x8x9 image", "1x4x1x8x9 image"}, "padding=0,1,1 kernel=1,3,3"},
+    {"rest", {"1x2x6x7x8 image", "1x3x3x2x4 image"}, "stride=2,3,2 padding=1,0,1 kernel=3"},
+    {0},
+};
+static const hl_sample transpose_samples[] = {
+    {"double", {"2x4x3x4x5 image", "4x3x2x2x2", "3"}, "stride=2"},
+    {"kernel 3", {"1x3x3x4x5 image", "3x5x3x3x3"}, "padding=1"},
+    {"odd", {"1x8x3x3x3 image", "8x4x3x3x3", "4"}, "stride=2 padding=1 output_padding=1"},
+    {"anisotropic", {"1x2x3x4x5 image", "2x3x1x3x2"}, "stride=1,3,2 padding=0,1,0"},
+    {"flat image", {"2x3x1x4x5 image", "3x2x1x2x2", "2"}, "stride=1,2,2"},
+    {"pointwise", {"1x6x3x4x5 image", "6x2x1x1x1"}, NULL},
+    {0},
+};
+
+const hl_op hl_op_conv = {
+    .name = "conv",
+    .brief = "Convolution (correlation) of an image with zero padding.",
+    .math = "y[n,o,p] = sum(x[n,i,p*stride - padding + k] * weight[o,i,k]) + bias[o]",
+    .args = "x, weight, bias?",
+    .min_in = 2,
+    .max_in = 3,
+    .attr_size = sizeof(hl_conv_attrs),
+    .attrs = conv_schema,
+    .samples = conv_samples,
+    .shape = conv_shape,
+    .ref = conv_ref,
+    .vjp = conv_vjp,
+};
+
+const hl_op hl_op_conv_grad_input = {
+    .name = "conv_grad_input",
+    .brief = "Gradient of a convolution with respect to its input.",
+    .math = "dx[n,i,q] = sum(dy[n,o,p] * weight[o,i,k]) over q = p*stride - padding + k",
+    .args = "dy, weight",
+    .min_in = 2,
+    .max_in = 2,
+    .attr_size = sizeof(hl_conv_grad_input_attrs),
+    .attrs = grad_input_schema,
+    .samples = grad_input_samples,
+    .internal = true,
+    .shape = grad_input_shape,
+    .ref = to_input_ref,
+};
+
+const hl_op hl_op_conv_grad_weight = {
+    .name = "conv_grad_weight",
+    .brief = "Gradient of a convolution with respect to its weight.",
+    .math = "dweight[o,i,k] = sum(x[n,i,p*stride - padding + k] * dy[n,o,p])",
+    .args = "x, dy",
+    .min_in = 2,
+    .max_in = 2,
+    .attr_size = sizeof(hl_conv_grad_weight_attrs),
+    .attrs = grad_weight_schema,
+    .samples = grad_weight_samples,
+    .internal = true,
+    .shape = grad_weight_shape,
+    .ref = grad_weight_ref,
+};
+
+const hl_op hl_op_conv_transpose = {
+    .name = "conv_transpose",
+    .brief = "Transposed convolution: the adjoint of a convolution, which enlarges by its stride.",
+    .math = "y[n,o,p*stride - padding + k] += x[n,i,p] * weight[i,o,k], then + bias[o]",
+    .args = "x, weight, bias?",
+    .min_in = 2,
+    .max_in = 3,
+    .attr_size = sizeof(hl_conv_transpose_attrs),
+    .attrs = transpose_schema,
+    .samples = transpose_samples,
+    .shape = transpose_shape,
+    .ref = to_input_ref,
+    .vjp = transpose_vjp,
+};
