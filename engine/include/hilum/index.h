@@ -1,0 +1,65 @@
+/* What a folder tree holds: CT series and readings of them, found by content, never by name. */
+#ifndef HILUM_INDEX_H
+#define HILUM_INDEX_H
+
+#include <hilum/dicom.h>
+#include <hilum/marks.h>
+#include <hilum/problems.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* done of total files, total 0 while it is not known. */
+typedef void (*hl_progress)(void *ctx, int64_t done, int64_t total, const char *what);
+
+typedef struct hl_index_series {
+  const char *uid, *study_uid, *patient;
+  const char *const *files; /* slices, by instance number */
+  int64_t n_files;
+  int64_t rows, columns;
+  double spacing_mm[3]; /* (z, y, x); z is the median step of positions, 0 for a single slice */
+  int64_t xml;          /* index of its reading, -1: none */
+} hl_index_series;
+
+typedef struct hl_index_xml {
+  const char *file;
+  const char *series_uid;
+  int64_t series;  /* index of its series, -1: not in this folder */
+  bool superseded; /* another file for the same series is used instead */
+  hl_marks_counts counts;
+} hl_index_xml;
+
+typedef struct hl_index_counts {
+  int64_t files;       /* regular files, hidden ones (.name) left out */
+  int64_t dicom_files; /* of them DICOM */
+  int64_t ct_files;    /* of them CT slices */
+  int64_t xml_files;   /* XML with one of LIDC's two roots */
+  int64_t ct_xml, radiograph_xml;
+  int64_t other_files; /* neither */
+} hl_index_counts;
+
+typedef struct hl_index hl_index;
+
+/* Walks the tree below `folder` (hidden names are left out; a folder reached twice through links is
+ * entered once). DICOM that is no CT slice (radiographs, segmentations) is counted and left.
+ * Several readings of one series: files with equal payload count as one; otherwise the one with the
+ * latest date of service is used, then the one whose path sorts first, and that is reported. Every
+ * file that is not understood is one problem; a folder that cannot be read is one, the top folder
+ * excepted: that fails (HL_EIO), as does one without any CT slice or reading (HL_EFORMAT). */
+HL_MUST_CHECK hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress,
+                                     void *ctx, hl_err *e);
+void hl_index_free(hl_index *ix);
+const hl_index_counts *hl_index_totals(const hl_index *ix);
+int64_t hl_index_n_series(const hl_index *ix);
+/* Ordered by patient, then UID. Lends; valid as long as ix. */
+const hl_index_series *hl_index_series_at(const hl_index *ix, int64_t i);
+int64_t hl_index_n_xml(const hl_index *ix);
+/* CT readings, ordered by path. */
+const hl_index_xml *hl_index_xml_at(const hl_index *ix, int64_t i);
+const hl_problems *hl_index_problems(const hl_index *ix);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,113 @@
+/* From the marks of several readers to nodules with a mask per reader, and crops of them.
+ *
+ * A mark's rois are laid on slices by SOP instance UID first, by z second. The rule that says which
+ * marks of different readers mean the same nodule works in mm and is deterministic:
+ *   1. Every outlined mark is drawn (semantics as asked for). Two marks of different sessions are
+ *      candidates if their masks share a voxel, or if the smallest distance between voxel centres
+ * of the two is at most gap_mm.
+ *   2. Candidates are taken in order of overlap (Dice of the masks, largest first; pairs without
+ * overlap follow by distance, smallest first; ties by order in the file). Two groups are joined if
+ * no session would be in it twice. So neighbouring nodules never grow together, and a mark belongs
+ * to one nodule. */
+#ifndef HILUM_NODULE_H
+#define HILUM_NODULE_H
+
+#include <hilum/marks.h>
+#include <hilum/problems.h>
+#include <hilum/volume.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How outlines find their slice. A slice may be known by several UIDs (doubled slices). */
+typedef struct hl_slice_uid {
+  const char *uid;
+  int64_t slice;
+} hl_slice_uid;
+typedef struct hl_slices {
+  const hl_slice_uid *uids; /* sorted by uid */
+  int64_t n_uids;
+  const double *z_mm; /* of slice k: what a roi's z is compared with; ascending or descending */
+  int64_t n;
+} hl_slices;
+
+typedef enum hl_denominator { HL_OF_SESSIONS, HL_OF_MARKS } hl_denominator;
+
+typedef struct hl_nodule_rule {
+  hl_semantics semantics;
+  double gap_mm;          /* see above */
+  int min_readers;        /* sessions that outlined it */
+  double min_diameter_mm; /* see hl_nodule.diameter_mm */
+  double level;           /* consensus: votes ≥ level · denominator */
+  hl_denominator of;      /* all reading sessions, or those that outlined the nodule */
+} hl_nodule_rule;
+/* interior, 3 mm, 2 readers, 3 mm, 0.5 of sessions. */
+hl_nodule_rule hl_nodule_rule_default(void);
+
+typedef struct hl_nodule {
+  int readers;          /* sessions that outlined it */
+  const int *sessions;  /* their numbers, ascending */
+  const int64_t *marks; /* index of each one's mark in the hl_marks */
+  double centre_mm[3];  /* centroid of the consensus mask */
+  /* Mean over its readers of the longest in-plane diameter: the largest distance between two points
+   * of one outline, less one pixel (the outline is the first voxel outside on both ends). */
+  double diameter_mm;
+  double volume_mm3;              /* of the consensus mask */
+  int64_t first[3], size[3];      /* box that holds all readers' masks, in voxels of the scan */
+  double mean_rating[HL_RATINGS]; /* over the readers that rated; NaN if none did */
+} hl_nodule;
+
+typedef struct hl_nodules hl_nodules;
+
+/* Groups the marks of one scan. Oddities (a roi on no slice, UID and z that disagree, points
+ * outside the image, an outline without inside) go to `problems`; the mark goes on without that
+ * roi. Nodules below min_readers or min_diameter_mm, or without a consensus voxel, are left out and
+ * counted. */
+HL_MUST_CHECK hl_status hl_nodules_find(hl_nodules **out, const hl_marks *m, const hl_grid *grid,
+                                        const hl_slices *slices, const hl_nodule_rule *rule,
+                                        hl_problems *problems, hl_err *e);
+void hl_nodules_free(hl_nodules *ns);
+int64_t hl_nodules_count(const hl_nodules *ns);
+/* Ordered by z, y, x of the centre. Lends; valid as long as ns. */
+const hl_nodule *hl_nodules_at(const hl_nodules *ns, int64_t i);
+int64_t hl_nodules_few_readers(const hl_nodules *ns); /* left out by min_readers */
+int64_t hl_nodules_small(const hl_nodules *ns);       /* left out by min_diameter_mm */
+int64_t hl_nodules_disputed(const hl_nodules *ns);    /* left out without a consensus voxel */
+
+/* Mask of reader r (0 … readers-1) of nodule i on its box: new plain u8 [z,y,x]. */
+HL_MUST_CHECK hl_status hl_nodule_mask(hl_tensor **out, const hl_nodules *ns, int64_t i, int r,
+                                       hl_err *e);
+
+typedef struct hl_crop_options {
+  int64_t size[3];
+  double spacing_mm[3];
+  double window_hu[2];
+} hl_crop_options;
+
+enum { HL_MAX_READERS = 16 };
+
+/* All masks are image layout u8 {1,1,z,y,x}. */
+typedef struct hl_crop {
+  hl_tensor *image; /* f32 {1,1,z,y,x}, 0 … 1; 0 outside the scan */
+  hl_tensor *truth; /* consensus of the resampled readers' masks */
+  /* 0 outside the scan, and where another finding (of any reader, outlined) lies that is not truth
+   */
+  hl_tensor *valid;
+  int readers;
+  hl_tensor *reader[HL_MAX_READERS]; /* in the order of hl_nodule.sessions */
+  bool cut;                          /* some reader's mask goes beyond the crop */
+} hl_crop;
+
+/* Cuts nodule i out of the scan: a grid of `size` voxels whose middle is the nodule's centre. The
+ * image is resampled trilinearly and windowed to 0 … 1; a reader's mask is 1 where its trilinear
+ * resampling is at least 0.5. */
+HL_MUST_CHECK hl_status hl_nodule_crop(hl_crop *out, const hl_nodules *ns, int64_t i,
+                                       const hl_tensor *voxels, const hl_crop_options *options,
+                                       hl_err *e);
+void hl_crop_clear(hl_crop *c);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

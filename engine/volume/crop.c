@@ -1,0 +1,189 @@
+/* A nodule's surroundings on a grid of their own. */
+#include "internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The voxels of a piece with one empty voxel around, as far as the scan goes: trilinear weights
+ * then fall to 0 outside the mask, and at the scan's end the mask ends with the scan. */
+typedef struct patch {
+  hl_grid grid;
+  int64_t first[3];
+} patch;
+
+static patch patch_of(const hl_nodules *ns, const piece *p) {
+  patch out = {.grid = ns->grid};
+  for (int a = 0; a < 3; a++) {
+    int64_t lo = p->first[a] > 0 ? p->first[a] - 1 : 0, hi = p->first[a] + p->size[a] + 1;
+    if (hi > ns->grid.size[a]) hi = ns->grid.size[a];
+    out.first[a] = lo;
+    out.grid.size[a] = hi - lo;
+    out.grid.origin_mm[a] = ns->grid.origin_mm[a] + (double)lo * ns->grid.spacing_mm[a];
+  }
+  if (ns->grid.z_mm) out.grid.z_mm = ns->grid.z_mm + out.first[0];
+  return out;
+}
+
+static hl_status patch_mask(hl_tensor **out, const patch *at, const piece *p, hl_err *e) {
+  hl_desc d = {.dtype = HL_U8, .layout = HL_PLAIN, .shape = hl_shape_make(3, at->grid.size)};
+  HL_TRY(hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "reader's mask", e));
+  uint8_t *to = hl_tensor_u8(*out);
+  for (int64_t z = 0; z < at->grid.size[0]; z++)
+    for (int64_t y = 0; y < at->grid.size[1]; y++)
+      for (int64_t x = 0; x < at->grid.size[2]; x++)
+        *to++ = (uint8_t)piece_at(p, z + at->first[0], y + at->first[1], x + at->first[2]);
+  return HL_OK;
+}
+
+/* Adds 1 to sum[] where the piece, resampled, is at least one half. */
+static hl_status add_piece(const hl_nodules *ns, const piece *p, const hl_grid *to, uint8_t *sum,
+                           hl_err *e) {
+  patch at = patch_of(ns, p);
+  hl_tensor *mask = NULL, *soft = NULL;
+  HL_TRY(patch_mask(&mask, &at, p, e));
+  hl_status status = hl_volume_resample(&soft, mask, &at.grid, to, 0, e);
+  hl_tensor_unref(mask);
+  HL_TRY(status);
+  const float *v = hl_tensor_f32(soft);
+  int64_t n = hl_tensor_numel(soft);
+  for (int64_t i = 0; i < n; i++) sum[i] = (uint8_t)(sum[i] + (v[i] >= 0.5F));
+  hl_tensor_unref(soft);
+  return HL_OK;
+}
+
+static hl_desc image_desc(hl_dtype type, const hl_grid *g) {
+  int64_t dim[5] = {1, 1, g->size[0], g->size[1], g->size[2]};
+  return (hl_desc){.dtype = type, .layout = HL_IMAGE, .shape = hl_shape_make(5, dim)};
+}
+
+/* With one channel, image and plain layout lie the same way in memory. */
+static hl_status as_image(hl_tensor **out, hl_tensor *plain, const hl_grid *g, hl_err *e) {
+  hl_desc d = image_desc(hl_tensor_dtype(plain), g);
+  hl_status status = hl_tensor_recast(out, plain, &d, e);
+  hl_tensor_unref(plain);
+  return status;
+}
+
+static hl_status new_mask(hl_tensor **out, const hl_grid *g, const char *label, hl_err *e) {
+  hl_desc d = image_desc(HL_U8, g);
+  return hl_tensor_zeros(out, &d, HL_MEM_DATA, label, e);
+}
+
+static hl_status crop_image(hl_crop *out, const hl_nodules *ns, const hl_tensor *voxels,
+                            const hl_grid *to, const double window_hu[2], hl_err *e) {
+  hl_tensor *image = NULL, *valid = NULL;
+  /* outside the scan: the window's lower end, which becomes 0 */
+  HL_TRY(hl_volume_resample(&image, voxels, &ns->grid, to, window_hu[0], e));
+  hl_status status = hl_volume_window(image, window_hu[0], window_hu[1], e);
+  if (status != HL_OK) {
+    hl_tensor_unref(image);
+    return status;
+  }
+  HL_TRY(as_image(&out->image, image, to, e));
+  HL_TRY(hl_volume_inside(&valid, &ns->grid, to, e));
+  return as_image(&out->valid, valid, to, e);
+}
+
+static hl_status crop_readers(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_grid *to,
+                              hl_err *e) {
+  const group *g = &ns->groups[i];
+  for (out->readers = 0; out->readers < g->n; out->readers++) {
+    hl_tensor **mask = &out->reader[out->readers];
+    HL_TRY(new_mask(mask, to, "reader's crop", e));
+    HL_TRY(add_piece(ns, &ns->pieces[g->members[out->readers]], to, hl_tensor_u8(*mask), e));
+  }
+  return HL_OK;
+}
+
+static hl_status crop_truth(hl_crop *out, const hl_nodules *ns, const hl_grid *to, hl_err *e) {
+  double needed = ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : out->readers);
+  HL_TRY(new_mask(&out->truth, to, "truth", e));
+  uint8_t *truth = hl_tensor_u8(out->truth);
+  int64_t n = hl_tensor_numel(out->truth);
+  for (int64_t v = 0; v < n; v++) {
+    int votes = 0;
+    for (int r = 0; r < out->readers; r++) votes += hl_tensor_u8(out->reader[r])[v];
+    truth[v] = votes >= needed;
+  }
+  return HL_OK;
+}
+
+/* Edges, in mm, of voxels first … first + size - 1 along one axis. */
+static void edges_mm(const hl_grid *g, int a, int64_t first, int64_t size, double edge[2]) {
+  for (int side = 0; side < 2; side++) {
+    double index[3] = {0, 0, 0}, at_mm[3];
+    index[a] = side ? (double)(first + size) - 0.5 : (double)first - 0.5;
+    hl_grid_position(g, index, at_mm);
+    edge[side] = at_mm[a];
+  }
+}
+
+typedef enum relation { APART, MEETS, WITHIN } relation;
+
+/* How a box of voxels of the scan lies to the crop. */
+static relation relate(const hl_nodules *ns, const int64_t first[3], const int64_t size[3],
+                       const hl_grid *to) {
+  const double slack_mm = 1e-6;
+  relation worst = WITHIN;
+  for (int a = 0; a < 3; a++) {
+    double box[2], crop[2];
+    edges_mm(&ns->grid, a, first[a], size[a], box);
+    edges_mm(to, a, 0, to->size[a], crop);
+    if (box[1] < crop[0] || box[0] > crop[1]) return APART;
+    if (box[0] < crop[0] - slack_mm || box[1] > crop[1] + slack_mm) worst = MEETS;
+  }
+  return worst;
+}
+
+/* Other findings are neither nodule nor background of this crop. */
+static hl_status ignore_others(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_grid *to,
+                               hl_err *e) {
+  hl_tensor *others = NULL;
+  HL_TRY(new_mask(&others, to, "other findings", e));
+  uint8_t *sum = hl_tensor_u8(others), *valid = hl_tensor_u8(out->valid);
+  int64_t n = hl_tensor_numel(others);
+  hl_status status = HL_OK;
+  for (int64_t g = 0; g < ns->n_groups && status == HL_OK; g++) {
+    const group *other = &ns->groups[g];
+    if (g == i || relate(ns, other->first, other->size, to) == APART) continue;
+    for (int r = 0; r < other->n && status == HL_OK; r++) {
+      status = add_piece(ns, &ns->pieces[other->members[r]], to, sum, e);
+      for (int64_t v = 0; v < n; v++) sum[v] = sum[v] != 0;
+    }
+  }
+  for (int64_t v = 0; v < n && status == HL_OK; v++) {
+    bool own = false;
+    for (int r = 0; r < out->readers; r++) own = own || hl_tensor_u8(out->reader[r])[v];
+    if (sum[v] && !own) valid[v] = 0;
+  }
+  hl_tensor_unref(others);
+  return status;
+}
+
+static hl_status crop(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_tensor *voxels,
+                      const hl_crop_options *options, hl_err *e) {
+  hl_grid to = hl_grid_around(ns->nodules[i].centre_mm, options->size, options->spacing_mm);
+  HL_TRY(hl_grid_check(&to, e));
+  HL_TRY(crop_image(out, ns, voxels, &to, options->window_hu, e));
+  HL_TRY(crop_readers(out, ns, i, &to, e));
+  HL_TRY(crop_truth(out, ns, &to, e));
+  out->cut = relate(ns, ns->groups[i].first, ns->groups[i].size, &to) != WITHIN;
+  return ignore_others(out, ns, i, &to, e);
+}
+
+hl_status hl_nodule_crop(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_tensor *voxels,
+                         const hl_crop_options *options, hl_err *e) {
+  *out = (hl_crop){0};
+  if (i < 0 || i >= ns->n) return hl_fail(e, HL_EINVAL, "no nodule %lld", (long long)i);
+  hl_status status = crop(out, ns, i, voxels, options, e);
+  if (status != HL_OK) hl_crop_clear(out);
+  return status;
+}
+
+void hl_crop_clear(hl_crop *c) {
+  hl_tensor_unref(c->image);
+  hl_tensor_unref(c->truth);
+  hl_tensor_unref(c->valid);
+  for (int r = 0; r < HL_MAX_READERS; r++) hl_tensor_unref(c->reader[r]);
+  *c = (hl_crop){0};
+}
