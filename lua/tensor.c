@@ -52,13 +52,22 @@ static void check_options(lua_State *L, int idx, hl_desc *d) {
   d->layout = check_layout(L, hll_opt_field(L, idx, "layout", "plain"));
 }
 
+static hl_category check_category(lua_State *L, const char *name) {
+  int c = 0;
+  while (c < HL_MEM_CATEGORIES && strcmp(hl_category_name((hl_category)c), name) != 0) c++;
+  if (c == HL_MEM_CATEGORIES) luaL_error(L, "unknown category of memory '%s'", name);
+  return (hl_category)c;
+}
+
+/* engine.zeros(shape, { dtype=, layout=, category= }) */
 static int l_zeros(lua_State *L) {
   hl_desc d;
   hll_check_shape(L, 1, &d.shape);
   check_options(L, 2, &d);
+  hl_category c = check_category(L, hll_opt_field(L, 2, "category", "data"));
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
-  if (hl_tensor_zeros(box, &d, HL_MEM_DATA, "a tensor", &e) != HL_OK) return hll_raise(L, &e);
+  if (hl_tensor_zeros(box, &d, c, "a tensor", &e) != HL_OK) return hll_raise(L, &e);
   hll_account(L, hl_desc_bytes(&d));
   return 1;
 }

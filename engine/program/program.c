@@ -241,7 +241,7 @@ static hl_status emit(hl_program *p, const hl_op *op, const void *attrs, int n_i
   if (c.n_out != n_out)
     return hl_fail(e, HL_EINTERNAL, "%s gives %d results, %d were expected", op->name, c.n_out,
                    n_out);
-  node *n;
+  node *n = NULL;
   HL_TRY(add_node(p, &c, in, &n, e));
   c.attrs = n->attrs;
   for (int i = 0; i < n_out; i++) {

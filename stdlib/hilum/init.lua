@@ -1,0 +1,30 @@
+-- require "hilum": everything a script or the prompt needs, as one table.
+
+local engine = require "hilum.engine"
+local args = require "hilum.args"
+local experiment = require "hilum.experiment"
+local loss = require "hilum.loss"
+local schema = require "hilum.schema"
+
+return {
+  version = engine.version,
+  engine = engine,
+
+  -- writing experiments
+  experiment = experiment.new,
+  arg = args.get,
+  describe = schema.describe,
+  data = require "hilum.dataset",
+  augment = require "hilum.augment",
+  nn = require "hilum.nn",
+  loss = { dice = loss.dice, bce = loss.bce, multiscale = loss.multiscale, sum = loss.sum },
+  optim = require "hilum.optim",
+  schedule = require "hilum.schedule",
+  metric = require "hilum.metric",
+
+  -- at the prompt
+  op = engine.op,
+  zeros = engine.zeros,
+  tensor = engine.from,
+  rng = engine.rng,
+}

@@ -1,0 +1,155 @@
+-- hl.loss: terms on one scale, their weighted sums, and the loss over several scales.
+--
+-- A term has build(self, logits, truth, valid) -> scalar, on values of one program: logits, truth and valid
+-- { n, c, z, y, x }; truth in [0, 1] (soft where it was averaged); valid weighs each voxel, 0 to leave it out.
+
+local engine = require "hilum.engine"
+local schema = require "hilum.schema"
+
+local op = engine.op
+local loss = {}
+
+loss.dice = schema.constructor("hl.loss.dice", {
+  doc = "Soft Dice (Milletari 2016): 1 − (2·Σpt + smooth) / (Σp + Σt + smooth) per image, mean over the batch.",
+  family = "loss",
+  fields = { smooth = schema.number { default = 1, min = 0, doc = "keeps small and empty truths well-behaved" } },
+  methods = {
+    build = function(self, logits, truth, valid)
+      local p = op.mul(op.sigmoid(logits), valid)
+      local function total(x) return op.sum(x, { axes = "czyx" }) end
+      local both = op.affine(total(op.mul(p, truth)), { scale = 2, shift = self.smooth })
+      local sizes = op.affine(op.add(total(p), total(op.mul(truth, valid))), { shift = self.smooth })
+      return op.mean(op.affine(op.div(both, sizes), { scale = -1, shift = 1 }))
+    end,
+  },
+})
+
+loss.bce = schema.constructor("hl.loss.bce", {
+  doc = "Binary cross entropy of the logits, mean over the valid voxels.",
+  family = "loss",
+  fields = {},
+  methods = {
+    -- log(1 + exp(x)) − x·t is −t·log p − (1−t)·log(1−p) without overflow.
+    build = function(_, logits, truth, valid)
+      local each = op.sub(op.softplus(logits), op.mul(logits, truth))
+      local count = op.clamp(op.sum(valid), { low = 1, high = 1e30 })
+      return op.div(op.sum(op.mul(each, valid)), count)
+    end,
+  },
+})
+
+loss.sum = schema.weighted_sum("hl.loss.sum", {
+  doc = "A weighted sum of losses: what 0.5 * a + b makes.",
+  family = "loss",
+  methods = {
+    build = function(self, ...)
+      local total
+      for i, term in ipairs(self) do
+        local part = op.affine(term:build(...), { scale = self.weights[i] })
+        total = total and op.add(total, part) or part
+      end
+      return total
+    end,
+  },
+})
+
+local LEARNED_LIMIT = 3
+
+-- weights[i](L) -> weighted loss, weight as a value or number; for scales from fine to coarse.
+local function weighting(b, spec, count)
+  local list = {}
+  local function fixed(weights)
+    local sum = 0
+    for _, w in ipairs(weights) do sum = sum + w end
+    for i, w in ipairs(weights) do
+      list[i] = function(l) return op.affine(l, { scale = w / sum }), w / sum end
+    end
+  end
+  if spec == "equal" or spec == "halving" then
+    local weights = {}
+    for i = 1, count do weights[i] = spec == "equal" and 1 or 0.5 ^ (i - 1) end
+    fixed(weights)
+  elseif spec == "learned" then
+    -- Kendall, Gal, Cipolla 2018: exp(−s)·L + s with s learned; s stays within ±3.
+    for i = 1, count do
+      local s = b:param(string.format("log_variance[%d]", i), { 1 }, nil, { decay = false })
+      s = op.clamp(s, { low = -LEARNED_LIMIT, high = LEARNED_LIMIT })
+      local weight = op.exp(op.neg(s))
+      list[i] = function(l) return op.sum(op.add(op.mul(weight, l), s)), weight end
+    end
+  else
+    fixed(spec)
+  end
+  return list
+end
+
+-- Truth and validity averaged over the blocks of a scale. Voxels that are not valid do not count.
+local function at_scale(truth, valid, stride)
+  if stride[1] * stride[2] * stride[3] == 1 then return truth, valid end
+  local pool = { kernel = stride, stride = stride }
+  local share = op.avg_pool(valid, pool)
+  local inside = op.avg_pool(op.mul(truth, valid), pool)
+  return op.div(inside, op.clamp(share, { low = 1e-3, high = 1 })), share
+end
+
+local function by_scale(heads)
+  local sorted = table.move(heads, 1, #heads, 1, {})
+  table.sort(sorted, function(x, y)
+    return x.stride[1] * x.stride[2] * x.stride[3] < y.stride[1] * y.stride[2] * y.stride[3]
+  end)
+  return sorted
+end
+
+loss.multiscale = schema.constructor("hl.loss.multiscale", {
+  doc = "One term at every scale that the network predicts, weighted and added.",
+  family = "loss",
+  fields = {
+    term = schema.value { family = "loss", doc = "what is computed at each scale" },
+    weights = schema.any_of {
+      schema.one_of { "equal", "halving", "learned" },
+      schema.list(schema.number { min = 0 }, { min = 1 }),
+      default = "equal",
+      doc = "from fine to coarse; halving: 1, 1/2, 1/4, …; numbers are divided by their sum; learned: "
+        .. "Σ exp(−s)·L + s with a trained s per scale",
+    },
+  },
+  check = function(self, report)
+    if not self.term.build then report("term", "a multiscale loss cannot hold another one") end
+    if type(self.weights) == "string" then return end
+    local sum = 0
+    for _, w in ipairs(self.weights) do sum = sum + w end
+    if sum <= 0 then report("weights", "at least one weight must be above 0") end
+  end,
+  methods = {
+    build_scales = function(self, b, heads, truth, valid)
+      local sorted = by_scale(heads)
+      if type(self.weights) ~= "string" and #self.weights ~= #sorted then
+        error(string.format("hl.loss.multiscale has %d weights, the network predicts at %d scales", #self.weights,
+          #sorted), 0)
+      end
+      local weigh = weighting(b, self.weights, #sorted)
+      local total
+      local scales = {}
+      for i, head in ipairs(sorted) do
+        local l = self.term:build(head.logits, at_scale(truth, valid, head.stride))
+        local part, weight = weigh[i](l)
+        total = total and op.add(total, part) or part
+        scales[i] = { scale = math.max(table.unpack(head.stride)), loss = l, weight = weight }
+      end
+      return total, scales
+    end,
+  },
+})
+
+--- Any loss over the heads of a network: a plain term looks at the finest scale only.
+--- Returns the scalar and { { scale, loss, weight }, … }.
+function loss.build(spec, b, heads, truth, valid)
+  return b:scope("loss", function()
+    if spec.build_scales then return spec:build_scales(b, heads, truth, valid) end
+    local finest = by_scale(heads)[1]
+    local l = spec:build(finest.logits, truth, valid)
+    return l, { { scale = 1, loss = l, weight = 1 } }
+  end)
+end
+
+return loss

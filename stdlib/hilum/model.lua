@@ -1,0 +1,229 @@
+-- A model: a network's specification together with its parameters, and the programs made of the two.
+
+local engine = require "hilum.engine"
+local builder = require "hilum.nn.builder"
+local loss = require "hilum.loss"
+
+local op = engine.op
+local model = {}
+model.__index = model
+
+--- spec: a layer value, for example hl.nn.chain { … }. o: { seed, channels = 1, dtype = "f32" }.
+--- Parameters come to life when the network is first traced, with start values that depend on the seed and
+--- their name alone.
+function model.new(spec, o)
+  o = o or {}
+  local self = setmetatable({ spec = spec, channels = o.channels or 1 }, model)
+  self.store = { dtype = o.dtype or "f32", seed = o.seed or 0, list = {}, by_name = {} }
+  return self
+end
+
+-- Records the network on an image input; returns the builder, whose heads are the predictions.
+local function trace(self, batch, size)
+  local p = engine.program()
+  local b = builder.new(p, self.store)
+  local options = { dtype = self.store.dtype, layout = "image" }
+  b.image = p:input("image", { batch, self.channels, size[1], size[2], size[3] }, options)
+  local y = b:scope("model", function() return self.spec:build(b, b.image) end)
+  if #b.heads == 0 then b:head({ 1, 1, 1 }, y) end
+  return b
+end
+
+local function finest(b)
+  for _, head in ipairs(b.heads) do
+    if head.stride[1] * head.stride[2] * head.stride[3] == 1 then return head.logits end
+  end
+  error("the network makes no prediction at scale 1", 0)
+end
+
+-- Adds truth, validity and the loss; notes which results of the program are what.
+local function add_loss(self, b, spec, batch, size)
+  local logits = finest(b)
+  local shape = { batch, logits.shape[2], size[1], size[2], size[3] }
+  local options = { dtype = self.store.dtype, layout = "image" }
+  local truth, valid = b.program:input("truth", shape, options), b.program:input("valid", shape, options)
+  local total, scales = loss.build(spec, b, b.heads, truth, valid)
+  b.total, b.results = total, { loss = b.program:output(total), scales = {} }
+  for i, s in ipairs(scales) do
+    local entry = { scale = s.scale, loss = b.program:output(s.loss) }
+    if type(s.weight) == "number" then entry.fixed = s.weight else entry.weight = b.program:output(s.weight) end
+    b.results.scales[i] = entry
+  end
+  b.results.probability = b.program:output(op.sigmoid(logits))
+end
+
+local function number(tensor)
+  return tensor:table()[1]
+end
+
+-- The numbers of a run, by name.
+local function read_results(results, out)
+  local scales = {}
+  for i, s in ipairs(results.scales) do
+    scales[i] = { scale = s.scale, loss = number(out[s.loss]), weight = s.fixed or number(out[s.weight]) }
+  end
+  return { loss = number(out[results.loss]), scales = scales, probability = out[results.probability] }
+end
+
+-- ---- training ----
+
+local trainer = {}
+trainer.__index = trainer
+
+-- Records the optimiser's update of every parameter; its inputs are the gradients.
+local function update_program(self, optim, b)
+  local p = engine.program()
+  self.clock = engine.zeros({ 2 }, { dtype = "f64", category = "optimiser" })
+  local clock = p:bind("clock", self.clock, false)
+  for i, t in ipairs(b.trainable) do
+    local item = t.parameter
+    self.states[i] = { name = item.name, tensors = optim:state(item.tensor) }
+    local gradient = p:input(item.name .. ".gradient", item.tensor.shape, { dtype = item.tensor.dtype })
+    optim:emit(p, item, gradient, self.states[i].tensors, clock)
+  end
+  return p:finish()
+end
+
+--- o: { loss, optim, batch, size = { z, y, x } }. The step for one batch of this shape.
+function model:trainer(o)
+  local b = trace(self, o.batch, o.size)
+  add_loss(self, b, o.loss, o.batch, o.size)
+  local wrt = {}
+  for i, t in ipairs(b.trainable) do wrt[i] = t.value end
+  local step = setmetatable({ program = b.program, results = b.results, states = {}, steps = 0 }, trainer)
+  step.first_gradient = b.results.probability
+  for _, g in ipairs(b.program:gradient(b.total, wrt)) do b.program:output(g, "gradients") end
+  b.program:finish()
+  step.parameters, step.layers = b.trainable, b.layers
+  step.update_program = update_program(step, o.optim, b)
+  return step
+end
+
+--- Forward and backward pass of { image, truth, valid }, tensors { batch, 1, z, y, x }. Returns { loss,
+--- scales = { { scale, loss, weight }, … }, probability }, or nil and an error with code "cancelled".
+function trainer:run(batch)
+  self.gradients = nil -- before the next ones are made
+  local out, err = self.program:run { batch.image, batch.truth, batch.valid }
+  if not out then return nil, err end
+  local result = read_results(self.results, out)
+  self.gradients = table.move(out, self.first_gradient + 1, #out, 1, {})
+  return result
+end
+
+--- Changes the parameters with the gradients of the last run.
+function trainer:update(rate)
+  assert(self.gradients, "update comes after run")
+  self.steps = self.steps + 1
+  self.clock:set(1, rate)
+  self.clock:set(2, self.steps)
+  self.update_program:run(self.gradients)
+  self.gradients = nil
+end
+
+--- The optimiser's tensors by name, and how many steps it has made.
+function trainer:state()
+  local tensors = {}
+  for _, s in ipairs(self.states) do
+    for part, tensor in pairs(s.tensors) do tensors[s.name .. "." .. part] = tensor end
+  end
+  return { tensors = tensors, steps = self.steps }
+end
+
+function trainer:load_state(state)
+  for name, tensor in pairs(self:state().tensors) do
+    tensor:copy_(assert(state.tensors[name], "the optimiser's state lacks " .. name))
+  end
+  self.steps = state.steps
+end
+
+--- What training will hold, from the program itself run on a counting ledger: { parameters = count, bytes =
+--- { parameters, optimiser, gradients, state, workspace, data, peak }, where, ops, layers }.
+function trainer:plan()
+  local plan = self.program:plan()
+  local bytes, count = plan.peak, 0
+  for _, t in ipairs(self.parameters) do
+    bytes.parameters = bytes.parameters + t.parameter.tensor.bytes
+    count = count + #t.parameter.tensor
+  end
+  bytes.optimiser = bytes.optimiser + self.clock.bytes
+  for _, s in ipairs(self.states) do
+    for _, tensor in pairs(s.tensors) do bytes.optimiser = bytes.optimiser + tensor.bytes end
+  end
+  bytes.peak, bytes.all = bytes.all + bytes.parameters + bytes.optimiser, nil
+  return { parameters = count, bytes = bytes, where = plan.where, ops = plan.ops, layers = self.layers }
+end
+
+-- ---- use ----
+
+--- o: { loss, batch, size }. run { image, truth, valid } -> as a trainer's run, without gradients.
+function model:evaluator(o)
+  local b = trace(self, o.batch, o.size)
+  add_loss(self, b, o.loss, o.batch, o.size)
+  b.program:finish()
+  return {
+    run = function(_, batch)
+      local out, err = b.program:run { batch.image, batch.truth, batch.valid }
+      if not out then return nil, err end
+      return read_results(b.results, out)
+    end,
+  }
+end
+
+--- o: { batch, size }. run(image) -> probabilities { batch, classes, z, y, x }.
+function model:predictor(o)
+  local b = trace(self, o.batch, o.size)
+  b.program:output(op.sigmoid(finest(b)))
+  b.program:finish()
+  return {
+    program = b.program,
+    run = function(_, image)
+      local out, err = b.program:run { image }
+      if not out then return nil, err end
+      return out[1]
+    end,
+  }
+end
+
+--- The plan of a training step: o as for trainer.
+function model:plan(o)
+  return self:trainer(o):plan()
+end
+
+--- Ordered list of { name, tensor, decay }: everything that is trained. Empty before the first trace.
+function model:parameters()
+  return self.store.list
+end
+
+--- Number of trained values.
+function model:parameter_count()
+  local n = 0
+  for _, item in ipairs(self.store.list) do n = n + #item.tensor end
+  return n
+end
+
+--- The parameters themselves by name (not copies).
+function model:weights()
+  local weights = {}
+  for _, item in ipairs(self.store.list) do weights[item.name] = item.tensor end
+  return weights
+end
+
+--- Copies values into the parameters; every one must be there with its shape.
+function model:load_weights(weights)
+  for _, item in ipairs(self.store.list) do
+    local tensor = weights[item.name]
+    if not tensor then error(string.format("the weights lack '%s'", item.name), 2) end
+    item.tensor:copy_(tensor)
+  end
+end
+
+--- The layers of a traced step as text: place, shape, parameters.
+function model.listing(layers)
+  local lines = {}
+  for i, l in ipairs(layers) do
+    lines[i] = string.format("%-28s %-12s %-24s %10d", l.place, l.kind, table.concat(l.shape, " × "), l.parameters)
+  end
+  return table.concat(lines, "\n")
+end
+
+return model

@@ -1,0 +1,98 @@
+-- Layers that most networks are made of: chain, conv.
+
+local engine = require "hilum.engine"
+local schema = require "hilum.schema"
+local init = require "hilum.nn.init_weights"
+
+local op = engine.op
+local basic = {}
+
+--- Padding that keeps the size at stride 1.
+local function same(kernel)
+  return { kernel[1] // 2, kernel[2] // 2, kernel[3] // 2 }
+end
+
+--- One convolution of a place: weight and, if wanted, bias. Used by every network here.
+function basic.convolution(b, x, o)
+  local kernel = o.kernel or { 3, 3, 3 }
+  local shape = { o.out, x.shape[2], kernel[1], kernel[2], kernel[3] }
+  local weight = b:param(o.name or "weight", shape, o.fill or init.he_fan_in)
+  local bias = o.bias and b:param(o.bias_name or "bias", { o.out }, nil, { decay = false }) or nil
+  return op.conv(x, weight, bias, { stride = o.stride or 1, padding = o.padding or same(kernel) })
+end
+
+--- Instance normalisation with scale and offset, followed by a leaky ReLU of the given slope (1: none).
+function basic.norm(b, x, name, slope)
+  local channels = x.shape[2]
+  local scale = b:param(name .. ".scale", { channels }, init.ones, { decay = false })
+  local offset = b:param(name .. ".offset", { channels }, nil, { decay = false })
+  return (op.instance_norm(x, scale, offset, { slope = slope }))
+end
+
+--- A prediction at a scale: 1×1×1 convolution to `out` logits. inputs: one value, or the parts of a state.
+function basic.head(b, parts, stride, out)
+  local name = string.format("head[%s]", table.concat(stride, ","))
+  b:scope(name, function()
+    local x = #parts == 1 and parts[1] or op.regroup(table.unpack(parts))
+    local logits = basic.convolution(b, x, { out = out, kernel = { 1, 1, 1 }, bias = true })
+    b:head(stride, logits)
+    b:note("head", logits)
+  end)
+end
+
+basic.conv = schema.constructor("hl.nn.conv", {
+  doc = "Convolution of an image, padded with zeros so that stride 1 keeps the size.",
+  family = "layer",
+  fields = {
+    out = schema.int { min = 1, doc = "output channels" },
+    kernel = schema.zyx { default = 3, min = 1, doc = "size of the window in voxels" },
+    stride = schema.zyx { default = 1, min = 1, doc = "step in voxels" },
+    bias = schema.bool { default = true, doc = "add a learnable offset per channel" },
+  },
+  methods = {
+    build = function(self, b, x)
+      local y = basic.convolution(b, x, {
+        out = self.out, kernel = table.move(self.kernel, 1, 3, 1, {}), stride = table.move(self.stride, 1, 3, 1, {}),
+        bias = self.bias,
+      })
+      b:note("conv", y)
+      return y
+    end,
+  },
+})
+
+basic.chain = schema.constructor("hl.nn.chain", {
+  doc = "Layers one after another.",
+  family = "layer",
+  children = schema.value { family = "layer" }, min_children = 1,
+  methods = {
+    build = function(self, b, x)
+      for i, layer in ipairs(self) do
+        x = b:scope(string.format("[%d]", i), layer.build, layer, b, x)
+      end
+      return x
+    end,
+  },
+})
+schema.operators("layer", {
+  chain = function(a, b)
+    local joined = basic.chain { a, b }
+    return joined
+  end,
+})
+
+--- The field that networks with predictions share.
+function basic.heads_field()
+  return schema.record {
+    doc = "predictions of the decoder",
+    default = {},
+    fields = {
+      scales = schema.list(schema.int { min = 1 }, {
+        min = 1, default = { 1 }, doc = "1 is the full resolution, 2 half of it, …",
+      }),
+      out = schema.int { min = 1, default = 1, doc = "classes predicted (1: nodule or not)" },
+    },
+  }
+end
+
+return basic

@@ -1,0 +1,80 @@
+-- What a layer sees while its network is traced: the program that is being recorded, the model's
+-- parameters, the place in the model, and the predictions collected so far.
+--
+-- A layer is a frozen value with a method build(self, b, x) -> y, where x and y are values of b.program.
+
+local engine = require "hilum.engine"
+
+local builder = {}
+builder.__index = builder
+
+--- store: the model's parameters, { dtype, seed, list = {…}, by_name = {…} }.
+function builder.new(program, store)
+  return setmetatable({
+    program = program, store = store, path = {}, bound = {}, trainable = {}, heads = {}, layers = {},
+  }, builder)
+end
+
+--- Runs f(…) at a named place of the model: "iunet", "level[2]". Errors, plans and parameter names say it.
+function builder:scope(name, f, ...)
+  self.program:enter(name)
+  self.path[#self.path + 1] = name
+  local results = table.pack(f(...))
+  self.path[#self.path] = nil
+  self.program:leave()
+  return table.unpack(results, 1, results.n)
+end
+
+function builder:place(name)
+  local path = table.concat(self.path, ".")
+  if not name then return path end
+  return path == "" and name or path .. "." .. name
+end
+
+--- A trainable parameter of this place. shape: list; fill(tensor, rng, shape) gives its start values
+--- when the model meets it for the first time. options: { decay = false } keeps weight decay away.
+function builder:param(name, shape, fill, options)
+  local full = self:place(name)
+  local store = self.store
+  local found = store.by_name[full]
+  if not found then
+    local tensor = engine.zeros(shape, { dtype = store.dtype, category = "parameters" })
+    if fill then fill(tensor, engine.rng(store.seed, "init:" .. full, 0, 0), shape) end
+    found = { name = full, tensor = tensor, decay = not options or options.decay ~= false }
+    store.by_name[full] = found
+    store.list[#store.list + 1] = found
+  end
+  if not self.bound[full] then
+    self.bound[full] = self.program:bind(full, found.tensor, true)
+    self.trainable[#self.trainable + 1] = { parameter = found, value = self.bound[full] }
+  end
+  return self.bound[full]
+end
+
+--- An invertible step of a chain: forward(values…) -> values…, inverse(values…) -> values….
+--- In rebuild mode nothing inside is kept for the backward pass.
+function builder:invertible(inputs, rebuild, forward, inverse)
+  local p = self.program
+  p:block_begin(inputs, rebuild)
+  local outputs = table.pack(forward(table.unpack(inputs)))
+  local placeholders = p:block_turn(outputs)
+  p:block_end(table.pack(inverse(table.unpack(placeholders))))
+  return table.unpack(outputs, 1, outputs.n)
+end
+
+--- A prediction (logits) at a scale: strides { z, y, x } relative to the input.
+function builder:head(stride, logits)
+  self.heads[#self.heads + 1] = { stride = stride, logits = logits }
+end
+
+--- Notes a finished layer for listings.
+function builder:note(kind, y)
+  local count = 0
+  local place = self:place()
+  for _, item in ipairs(self.store.list) do
+    if item.name:sub(1, #place) == place then count = count + #item.tensor end
+  end
+  self.layers[#self.layers + 1] = { place = place, kind = kind, shape = y.shape, parameters = count }
+end
+
+return builder

@@ -1,0 +1,79 @@
+-- The UNet (Ronneberger, Fischer, Brox 2015; in 3-D Çiçek et al. 2016): the baseline that stores everything.
+
+local engine = require "hilum.engine"
+local schema = require "hilum.schema"
+local basic = require "hilum.nn.basic"
+local init = require "hilum.nn.init_weights"
+local levels = require "hilum.nn.levels"
+
+local op = engine.op
+
+-- Twice: convolution 3×3×3 without bias, instance normalisation, leaky ReLU.
+local function block(b, x, channels, slope)
+  for i = 1, 2 do
+    x = basic.convolution(b, x, { out = channels, name = string.format("conv[%d].weight", i) })
+    x = basic.norm(b, x, string.format("norm[%d]", i), slope)
+  end
+  return x
+end
+
+local function down(b, x, self, strides)
+  local skips = {}
+  for i = 1, #self.channels do
+    x = b:scope(string.format("down[%d]", i), function()
+      local y = i == 1 and x or op.max_pool(x, { kernel = strides[i - 1], stride = strides[i - 1] })
+      y = block(b, y, self.channels[i], self.slope)
+      b:note("conv ×2", y)
+      return y
+    end)
+    skips[i] = x
+  end
+  return skips
+end
+
+local function up(b, x, skip, channels, stride, slope)
+  local shape = { x.shape[2], channels, stride[1], stride[2], stride[3] }
+  local weight = b:param("up.weight", shape, init.he_fan_in)
+  local bias = b:param("up.bias", { channels }, nil, { decay = false })
+  local upsampled = op.conv_transpose(x, weight, bias, { stride = stride })
+  local y = block(b, op.regroup(upsampled, skip), channels, slope)
+  b:note("up, conv ×2", y)
+  return y
+end
+
+return schema.constructor("hl.nn.unet", {
+  doc = "UNet: encoder and decoder with skip connections; every activation is stored.",
+  family = "layer",
+  fields = {
+    channels = schema.list(schema.int { min = 1 }, { min = 2, default = { 16, 32, 64, 128 }, doc = "per level" }),
+    strides = levels.field(),
+    slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
+    heads = basic.heads_field(),
+  },
+  check = function(self, report) levels.check_scales(self, report, #self.channels - 1) end,
+  methods = {
+    build = function(self, b, x)
+      return b:scope("unet", function()
+        local strides = levels.strides(self.strides, #self.channels - 1)
+        local totals = levels.totals(strides)
+        levels.check_size(x, totals)
+        local skips = down(b, x, self, strides)
+        local y = skips[#skips]
+        for i = #self.channels, 1, -1 do
+          if i < #self.channels then
+            y = b:scope(string.format("up[%d]", i), up, b, y, skips[i], self.channels[i], strides[i], self.slope)
+          end
+          for _, scale in ipairs(self.heads.scales) do
+            if levels.of_scale(totals, scale) == i then basic.head(b, { y }, totals[i], self.heads.out) end
+          end
+        end
+        return y
+      end)
+    end,
+    scales = function(self) return self.heads.scales end,
+    total_stride = function(self)
+      local totals = levels.totals(levels.strides(self.strides, #self.channels - 1))
+      return totals[#totals]
+    end,
+  },
+})

@@ -1,0 +1,312 @@
+/* Programs: tape, tracing, plans, invertible blocks, and what goes wrong. */
+#define TAP_LEDGER
+#include "tap.h"
+
+#include <hilum/parallel.h>
+#include <hilum/program.h>
+#include <hilum/rng.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE = 6, CHANNELS = 3 };
+
+static hl_desc image(hl_dtype t) {
+  return (hl_desc){t, HL_IMAGE, {5, {1, CHANNELS, SIDE, SIDE, SIDE}}};
+}
+
+/* A tensor of normal numbers, fixed by `item`. */
+static hl_tensor *random_tensor(const hl_desc *d, uint32_t item) {
+  hl_err e = {0};
+  hl_tensor *t;
+  if (hl_tensor_zeros(&t, d, HL_MEM_DATA, "test", &e) != HL_OK) return NULL;
+  hl_rng r = hl_rng_stream(7, "test", 0, item);
+  for (int64_t i = 0; i < hl_tensor_numel(t); i++) {
+    double v = hl_rng_normal(&r);
+    if (d->dtype == HL_F64)
+      hl_tensor_f64(t)[i] = v;
+    else
+      hl_tensor_f32(t)[i] = (float)v;
+  }
+  return t;
+}
+
+static hl_status emit1(hl_program *p, const char *name, const char *attrs, hl_var a, hl_var b,
+                       hl_var *out, hl_err *e) {
+  const hl_op *op = hl_op_find(name);
+  char buffer[512];
+  HL_TRY(hl_attrs_parse(op, attrs, buffer, e));
+  const hl_var in[] = {a, b};
+  return hl_emit(p, op, op->attr_size > 0 ? buffer : NULL, b == HL_NO_VAR ? 1 : 2, in, 1, out, e);
+}
+
+/* F of the test's coupling: tanh(w·x), w one number a channel. */
+static hl_status inside(hl_program *p, hl_var x, hl_var w, hl_var *out, hl_err *e) {
+  hl_var scaled;
+  HL_TRY(emit1(p, "mul", NULL, x, w, &scaled, e));
+  return emit1(p, "tanh", NULL, scaled, HL_NO_VAR, out, e);
+}
+
+/* (a, b) → (b, a + F(b)), with its inverse. */
+static hl_status coupling(hl_program *p, hl_var s[2], hl_var w, bool rebuild, hl_err *e) {
+  hl_var f, y, held[2];
+  HL_TRY(hl_program_enter(p, "coupling", e));
+  HL_TRY(hl_block_begin(p, 2, s, rebuild, e));
+  HL_TRY(inside(p, s[1], w, &f, e));
+  HL_TRY(emit1(p, "add", NULL, s[0], f, &y, e));
+  const hl_var out[] = {s[1], y};
+  HL_TRY(hl_block_turn(p, 2, out, held, e));
+  HL_TRY(inside(p, held[0], w, &f, e));
+  hl_var back;
+  HL_TRY(emit1(p, "sub", NULL, held[1], f, &back, e));
+  const hl_var rebuilt[] = {back, held[0]};
+  HL_TRY(hl_block_end(p, 2, rebuilt, e));
+  hl_program_leave(p);
+  s[0] = out[0];
+  s[1] = out[1];
+  return HL_OK;
+}
+
+enum { MOST_DEPTH = 40 };
+
+typedef struct net {
+  hl_program *p;
+  hl_tensor *input[2], *weight[MOST_DEPTH];
+  hl_tensor *result[MOST_DEPTH + 1]; /* loss, then the gradient of each weight */
+  int depth;
+} net;
+
+static void net_free(net *n) {
+  hl_program_free(n->p);
+  for (int i = 0; i < 2; i++) hl_tensor_unref(n->input[i]);
+  for (int i = 0; i < n->depth; i++) hl_tensor_unref(n->weight[i]);
+  for (int i = 0; i <= n->depth; i++) hl_tensor_unref(n->result[i]);
+}
+
+/* `depth` couplings, loss = sum of squares of both halves; gradients of all weights as outputs. */
+static hl_status build(net *n, int depth, bool rebuild, hl_dtype type, bool live, hl_err *e) {
+  memset(n, 0, sizeof *n);
+  n->depth = depth;
+  hl_desc d = image(type), dw = {type, HL_IMAGE, {5, {1, CHANNELS, 1, 1, 1}}};
+  for (uint32_t i = 0; i < 2; i++)
+    if ((n->input[i] = random_tensor(&d, i)) == NULL) return hl_fail(e, HL_ENOMEM, "input");
+  for (int i = 0; i < depth; i++)
+    if ((n->weight[i] = random_tensor(&dw, (uint32_t)i + 10)) == NULL)
+      return hl_fail(e, HL_ENOMEM, "weight");
+  HL_TRY(hl_program_new(&n->p, live, e));
+  hl_program *p = n->p;
+  hl_var s[2], w[MOST_DEPTH], g[MOST_DEPTH], part[2], loss;
+  for (int i = 0; i < 2; i++) {
+    const char *name = i == 0 ? "a" : "b";
+    HL_TRY(live ? hl_program_bind(p, name, n->input[i], false, &s[i], e)
+                : hl_program_input(p, name, &d, &s[i], e));
+  }
+  for (int i = 0; i < depth; i++) {
+    HL_TRY(hl_program_bind(p, "w", n->weight[i], true, &w[i], e));
+    HL_TRY(coupling(p, s, w[i], rebuild, e));
+  }
+  for (int i = 0; i < 2; i++) {
+    HL_TRY(emit1(p, "square", NULL, s[i], HL_NO_VAR, &part[i], e));
+    HL_TRY(emit1(p, "mean", NULL, part[i], HL_NO_VAR, &part[i], e));
+  }
+  HL_TRY(emit1(p, "add", NULL, part[0], part[1], &loss, e));
+  HL_TRY(hl_program_gradient(p, loss, depth, w, g, e));
+  if (live) {
+    n->result[0] = hl_tensor_ref(hl_program_tensor(p, loss));
+    for (int i = 0; i < depth; i++) n->result[i + 1] = hl_tensor_ref(hl_program_tensor(p, g[i]));
+    return HL_OK;
+  }
+  HL_TRY(hl_program_output(p, loss, HL_MEM_STATE, e));
+  for (int i = 0; i < depth; i++) HL_TRY(hl_program_output(p, g[i], HL_MEM_GRADIENTS, e));
+  return hl_program_finish(p, e);
+}
+
+static hl_status run_net(net *n, hl_err *e) {
+  return hl_program_run(n->p, 2, n->input, n->depth + 1, n->result, e);
+}
+
+/* Largest difference of two nets' results i, relative to the largest value. */
+static double difference(const net *a, const net *b, int i) {
+  double worst = 0, largest = 1e-30;
+  hl_err e = {0};
+  for (int64_t c = 0; c < (i == 0 ? 1 : CHANNELS); c++) {
+    const int64_t index[] = {0, c, 0, 0, 0};
+    double va = 0, vb = 0;
+    if (hl_tensor_get(a->result[i], index, &va, &e) != HL_OK) return NAN;
+    if (hl_tensor_get(b->result[i], index, &vb, &e) != HL_OK) return NAN;
+    worst = fmax(worst, fabs(va - vb));
+    largest = fmax(largest, fabs(vb));
+  }
+  return worst / largest;
+}
+
+static double worst_difference(const net *a, const net *b) {
+  double worst = 0;
+  for (int i = 0; i <= a->depth; i++) worst = fmax(worst, difference(a, b, i));
+  return worst;
+}
+
+static void rebuilt_equals_stored(int depth, hl_dtype type, double tolerance) {
+  net rebuilt, stored;
+  hl_err e = {0};
+  succeeds(build(&rebuilt, depth, true, type, false, &e), &e, "rebuild: build, depth %d", depth);
+  succeeds(build(&stored, depth, false, type, false, &e), &e, "store: build, depth %d", depth);
+  succeeds(run_net(&rebuilt, &e), &e, "rebuild: run");
+  succeeds(run_net(&stored, &e), &e, "store: run");
+  double worst = worst_difference(&rebuilt, &stored);
+  ok(worst <= tolerance, "%s, depth %d: rebuilt and stored gradients differ by %.2g (at most %.2g)",
+     hl_dtype_name(type), depth, worst, tolerance);
+  net_free(&rebuilt);
+  net_free(&stored);
+}
+
+/* The gradient of the first weight against a central difference of the loss. */
+static void gradient_is_true(bool rebuild) {
+  net n;
+  hl_err e = {0};
+  succeeds(build(&n, 4, rebuild, HL_F64, false, &e), &e, "build in f64");
+  succeeds(run_net(&n, &e), &e, "run");
+  double *w = hl_tensor_f64(n.weight[0]);
+  double analytic = hl_tensor_f64(n.result[1])[1], step = 1e-5, side[2], start = w[1];
+  for (int i = 0; i < 2; i++) {
+    w[1] = start + (i == 0 ? step : -step);
+    for (int k = 0; k <= n.depth; k++) hl_tensor_unref(n.result[k]);
+    succeeds(run_net(&n, &e), &e, "run beside it");
+    side[i] = hl_tensor_f64(n.result[0])[0];
+  }
+  is_near(analytic, (side[0] - side[1]) / (2 * step), 1e-8,
+          "gradient equals the difference quotient");
+  net_free(&n);
+}
+
+static void tape_equals_program(void) {
+  for (int rebuild = 0; rebuild < 2; rebuild++) {
+    net tape, traced;
+    hl_err e = {0};
+    succeeds(build(&tape, 3, rebuild == 1, HL_F64, true, &e), &e, "tape");
+    succeeds(build(&traced, 3, rebuild == 1, HL_F64, false, &e), &e, "trace");
+    succeeds(run_net(&traced, &e), &e, "run the trace");
+    is_near(worst_difference(&tape, &traced), 0, 1e-14, "tape and traced program agree");
+    net_free(&tape);
+    net_free(&traced);
+  }
+}
+
+/* Bytes of activations at the peak, measured; also compared with the plan. */
+static double measured_peak(int depth, bool rebuild) {
+  net n;
+  hl_err e = {0};
+  hl_plan plan;
+  succeeds(build(&n, depth, rebuild, HL_F32, false, &e), &e, "build");
+  succeeds(hl_program_plan(n.p, &plan, &e), &e, "plan");
+  size_t inputs = hl_tensor_bytes(n.input[0]) * 2;
+  size_t before = hl_ledger_live(hl_ledger_main(), HL_MEM_CATEGORIES);
+  hl_ledger_reset_peak(hl_ledger_main());
+  succeeds(run_net(&n, &e), &e, "run");
+  size_t peak = hl_ledger_peak(hl_ledger_main(), HL_MEM_CATEGORIES) - before;
+  is_int((long long)(plan.peak[HL_MEM_CATEGORIES] - inputs), (long long)peak,
+         "depth %d, %s: planned bytes are the measured bytes (%s)", depth,
+         rebuild ? "rebuild" : "store", plan.where);
+  net_free(&n);
+  return (double)(peak - (size_t)depth * CHANNELS * sizeof(float)); /* gradients are results */
+}
+
+static void memory_is_flat(void) {
+  double shallow = measured_peak(5, true), deep = measured_peak(40, true);
+  ok(deep <= 1.02 * shallow, "rebuild: %.0f bytes at depth 5, %.0f at depth 40", shallow, deep);
+  double stored = measured_peak(40, false);
+  ok(stored > 5 * deep, "store: %.0f bytes at depth 40", stored);
+}
+
+/* ---- what goes wrong ---- */
+
+static void bad_requests(void) {
+  hl_err e = {0};
+  hl_program *p;
+  hl_desc d = image(HL_F32), scalar = {HL_F32, HL_PLAIN, {0, {0}}};
+  hl_var x, y, loss, grad;
+  succeeds(hl_program_new(&p, false, &e), &e, "a program");
+  succeeds(hl_program_input(p, "x", &d, &x, &e), &e, "an input");
+  succeeds(hl_program_input(p, "apart", &scalar, &y, &e), &e, "another input");
+  succeeds(emit1(p, "mean", NULL, x, HL_NO_VAR, &loss, &e), &e, "a loss");
+  fails(hl_program_gradient(p, x, 1, &x, &grad, &e), HL_ESHAPE, &e, "of one number", "vector loss");
+  fails(hl_program_gradient(p, loss, 1, &y, &grad, &e), HL_EINVAL, &e, "'apart'", "no dependence");
+  hl_tensor *out[1];
+  fails(hl_program_run(p, 0, NULL, 1, out, &e), HL_EINVAL, &e, "finish", "run before finish");
+  succeeds(hl_program_output(p, loss, HL_MEM_STATE, &e), &e, "an output");
+  succeeds(hl_program_finish(p, &e), &e, "finish");
+  fails(emit1(p, "mean", NULL, x, HL_NO_VAR, &loss, &e), HL_EINVAL, &e, "finished", "late op");
+  hl_tensor *wrong[2] = {random_tensor(&scalar, 1), random_tensor(&scalar, 2)};
+  fails(hl_program_run(p, 1, wrong, 1, out, &e), HL_EINVAL, &e, "2 inputs", "too few inputs");
+  fails(hl_program_run(p, 2, wrong, 1, out, &e), HL_ESHAPE, &e, "input 'x' must be f32{n1 c3",
+        "wrong shape");
+  hl_tensor *right[2] = {random_tensor(&d, 3), wrong[1]};
+  hl_cancel_request();
+  fails(hl_program_run(p, 2, right, 1, out, &e), HL_ECANCELLED, &e, "stopped", "cancelled");
+  hl_cancel_clear();
+  succeeds(hl_program_run(p, 2, right, 1, out, &e), &e, "and on again");
+  hl_tensor_unref(out[0]);
+  hl_tensor_unref(right[0]);
+  hl_tensor_unref(wrong[0]);
+  hl_tensor_unref(wrong[1]);
+  hl_program_free(p);
+}
+
+static void errors_name_the_place(void) {
+  hl_err e = {0};
+  hl_program *p;
+  hl_desc d = image(HL_F32), other = {HL_F32, HL_IMAGE, {5, {1, CHANNELS, SIDE, SIDE, 4}}};
+  hl_var x, y, z, held[1];
+  succeeds(hl_program_new(&p, false, &e), &e, "a program");
+  succeeds(hl_program_input(p, "x", &d, &x, &e), &e, "x");
+  succeeds(hl_program_input(p, "y", &other, &y, &e), &e, "y");
+  succeeds(hl_program_enter(p, "model", &e), &e, "enter");
+  succeeds(hl_program_enter(p, "[2]", &e), &e, "enter");
+  succeeds(hl_program_enter(p, "level[3]", &e), &e, "enter");
+  fails(emit1(p, "add", NULL, x, y, &z, &e), HL_ESHAPE, &e, "model[2].level[3]: add", "place, op");
+  hl_program_leave(p);
+  fails(emit1(p, "add", NULL, x, y, &z, &e), HL_ESHAPE, &e, "model[2]: add", "left again");
+  succeeds(hl_block_begin(p, 1, &x, true, &e), &e, "block");
+  succeeds(emit1(p, "neg", NULL, x, HL_NO_VAR, &z, &e), &e, "forward");
+  succeeds(hl_block_turn(p, 1, &z, held, &e), &e, "turn");
+  fails(hl_block_end(p, 1, &y, &e), HL_ESHAPE, &e, "model[2]: the inverse rebuilds input 1 as",
+        "an inverse of another shape");
+  hl_program_free(p);
+}
+
+/* Every allocation of building, planning and running refused in turn: an error, no leak, no crash.
+ */
+static void allocation_failures(void) {
+  long refused = 0;
+  bool done = false, clean = true;
+  for (long n = 0; n < 5000 && !done; n++) {
+    net t;
+    hl_err e = {0};
+    hl_plan plan;
+    hl_test_fail_after(n);
+    hl_status s = build(&t, 2, true, HL_F32, false, &e);
+    if (s == HL_OK) s = hl_program_plan(t.p, &plan, &e);
+    if (s == HL_OK) s = run_net(&t, &e);
+    hl_test_fail_after(-1);
+    net_free(&t);
+    done = s == HL_OK;
+    refused += s == HL_ENOMEM;
+    clean = clean && (s == HL_OK || s == HL_ENOMEM) &&
+            hl_ledger_live(hl_ledger_main(), HL_MEM_CATEGORIES) == 0;
+  }
+  ok(done && clean && refused > 20, "%ld refused allocations, each a clean error", refused);
+}
+
+int main(void) {
+  rebuilt_equals_stored(1, HL_F32, 0);
+  rebuilt_equals_stored(12, HL_F32, 1e-5);
+  rebuilt_equals_stored(12, HL_F64, 1e-13);
+  gradient_is_true(true);
+  gradient_is_true(false);
+  tape_equals_program();
+  memory_is_flat();
+  bad_requests();
+  errors_name_the_place();
+  allocation_failures();
+  return tap_done();
+}
