@@ -94,11 +94,13 @@ void hl_program_leave(hl_program *p) {
 
 /* ---- values ---- */
 
-static hl_status add_var(hl_program *p, var_kind kind, const hl_desc *d, hl_var *out, hl_err *e) {
+static hl_status add_var(hl_program *p, var_kind kind, const hl_desc *like, hl_var *out,
+                         hl_err *e) {
+  hl_desc d = *like; /* it may lie in the array that grows */
   HL_TRY(hl_reserve((void **)&p->vars, p->n_vars, &p->cap_vars, sizeof *p->vars, e));
   variable *v = &p->vars[p->n_vars];
   memset(v, 0, sizeof *v);
-  v->desc = *d;
+  v->desc = d;
   v->kind = kind;
   v->category = HL_MEM_STATE;
   v->scope = p->scope;
