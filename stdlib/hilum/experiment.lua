@@ -87,62 +87,39 @@ local function walk(part, path, visit)
   for i, child in ipairs(part) do walk(child, string.format("%s[%d]", path, i), visit) end
 end
 
--- Steps of the whole U along each axis: level by level 2, or as its `strides` say.
-local function total_stride(net)
-  local total = { 1, 1, 1 }
-  for level = 1, #net.channels - 1 do
-    local step = net.strides and net.strides[level] or { 2, 2, 2 }
-    for axis = 1, 3 do total[axis] = total[axis] * step[axis] end
-  end
-  return total
-end
-
 local function check_crop(self, net, path, report)
-  local total = total_stride(net)
+  local total = net:total_stride()
   for axis, name in ipairs { "z", "y", "x" } do
     local size = self.data.crop[axis]
     if size % total[axis] ~= 0 then
-      report("data.crop", string.format("%d voxels along %s are not a multiple of %d, the steps of %s", size,
-        name, total[axis], path))
+      report("data.crop", string.format("%d voxels along %s cannot be divided by %d, the total stride of %s",
+        size, name, total[axis], path))
     end
   end
 end
 
--- Scales are those of the heads: 1, 2, 4 … up to the coarsest level.
-local function check_scales(self, net, path, report)
-  local scales = net.heads.scales
-  for i, scale in ipairs(scales) do
-    local level = math.tointeger(math.log(scale, 2))
-    if not level or level >= #net.channels then
-      report(string.format("%s.heads.scales[%d]", path, i), string.format(
-        "expected 1, 2, 4 … up to %d, the coarsest of %d levels, got %d", 1 << (#net.channels - 1),
-        #net.channels, scale))
-    end
-  end
-  if scales[1] ~= 1 then
-    report(path .. ".heads.scales", "the first must be 1: it is the prediction")
-  end
-  local weights = self.loss.weights
-  local multi = value.constructor(self.loss).name == "hl.loss.multiscale"
-  if not multi and #scales > 1 then
-    report("loss", string.format("the model predicts at %d scales: use hl.loss.multiscale { term = … }",
-      #scales))
-  elseif multi and type(weights) == "table" and #weights ~= #scales then
-    report("loss.weights", string.format("expected %d, one for each scale of %s.heads, got %d", #scales, path,
+-- The loss must fit the scales at which the network predicts.
+local function check_loss(self, net, path, report)
+  local scales, weights = #net:scales(), self.loss.weights
+  local several = self.loss.build_scales ~= nil
+  if not several and scales > 1 then
+    report("loss", string.format("%s predicts at %d scales and %s looks at one: use hl.loss.multiscale", path,
+      scales, value.show(self.loss)))
+  elseif several and type(weights) == "table" and #weights ~= scales then
+    report("loss.weights", string.format("expected %d, one for each scale of %s.heads, got %d", scales, path,
       #weights))
   end
 end
 
 local function check(self, report)
-  local heads = 0
+  local nets = 0
   walk(self.model, "model", function(part, path)
-    if part.channels and part.heads then
-      heads = heads + 1
-      check_crop(self, part, path, report)
-      check_scales(self, part, path, report)
-    end
+    if not part.total_stride then return end
+    nets = nets + 1
+    check_crop(self, part, path, report)
+    check_loss(self, part, path, report)
   end)
-  if heads > 1 then report("model", "only one part of a model may have heads, got " .. heads) end
+  if nets > 1 then report("model", string.format("holds %d networks that predict; one is expected", nets)) end
 end
 
 experiment.new = schema.constructor("hl.experiment", {
@@ -197,7 +174,7 @@ end
 
 --- The experiment as a script of its own, as archives keep it.
 function experiment.text(v)
-  return 'local hl = require "hilum"\n\nreturn ' .. value.dump(v) .. "\n"
+  return string.format("local hl = require %q\n\nreturn %s\n", "hilum", value.dump(v))
 end
 
 return experiment

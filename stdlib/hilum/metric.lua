@@ -12,12 +12,12 @@ metric.dice = schema.constructor("hl.metric.dice", {
   doc = "Dice coefficient of the thresholded prediction, over valid voxels.", family = "metric",
   fields = {
     threshold = schema.number { default = 0.5, above = 0, below = 1,
-      doc = "a voxel is predicted from here on" },
+      doc = "a voxel is predicted above it" },
   },
 })
 
---- Dice of two masks or probabilities (a voxel is in from `threshold` on; default 0.5). Returns the Dice
---- and whether `b`, the truth, is empty.
+--- Dice of two masks or probabilities (a voxel is in above `threshold`, default 0.5). Returns the Dice and
+--- whether `b`, the truth, is empty.
 function metric.dice_of(a, b, valid, threshold)
   local _, both, in_a, in_b = engine.dice(a, b, valid, threshold or 0.5)
   if in_a + in_b == 0 then return 1.0, true end

@@ -21,7 +21,7 @@ local reasons = {
   io = "a script reads and writes no files", os = "a script does not use the operating system",
   load = "a script loads code through require only", dofile = "use require", loadfile = "use require",
   debug = "it is not there in scripts", package = "use require", _G = "it is not there in scripts",
-  hl = 'write local hl = require "hilum"',
+  hl = "it comes from the module hilum: require it",
 }
 
 --- The text of a source file, or nil and a problem.

@@ -28,10 +28,14 @@ function split.shuffle(list, seed, purpose, epoch)
   return list
 end
 
+--- How many of n patients train: round(fraction · n), but at least one and at most n - 1.
+function split.count(n, rule)
+  return math.max(1, math.min(n - 1, math.floor(rule.train * n + 0.5)))
+end
+
 --- Divides cases (each has .patient) by the rule { train = fraction, by = "patient" }. Returns
 --- { train = { patients }, validation = { patients }, train_cases = { indices }, validation_cases =
---- { indices } }, indices ascending; or nil and a problem. Of n patients round(fraction · n) train, but at
---- least one and at most n - 1.
+--- { indices } }, indices ascending; or nil and a problem.
 function split.cases(cases, rule, seed)
   local patients = patients_of(cases)
   local n = #patients
@@ -41,7 +45,7 @@ function split.cases(cases, rule, seed)
       #cases == 1 and "" or "s", n, n == 1 and "" or "s"))
   end
   split.shuffle(patients, seed, "split", 0)
-  local count = math.max(1, math.min(n - 1, math.floor(rule.train * n + 0.5)))
+  local count = split.count(n, rule)
   local trains = {}
   for i = 1, count do trains[patients[i]] = true end
   local result = {

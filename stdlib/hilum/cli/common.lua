@@ -1,0 +1,74 @@
+-- What commands share: loading an experiment as a command line says, JSON lines, the archive of a run.
+
+local engine = require "hilum.engine"
+local experiment = require "hilum.experiment"
+local json = require "hilum.json"
+local problem = require "hilum.problem"
+local train = require "hilum.train"
+
+local common = {}
+
+common.experiment_options = {
+  { "data", "SOURCE", 'what hl.arg("data") is: "phantom" or the folder of a data set' },
+  { "set", "path=value", "changes a property, for example train.epochs=5", many = true },
+}
+
+--- Options of one command: its own after the shared ones.
+function common.with(shared, own)
+  local list = table.move(shared, 1, #shared, 1, {})
+  return table.move(own, 1, #own, #list + 1, list)
+end
+
+--- The experiment and the record of its sources.
+function common.load(given)
+  local set = {}
+  for i, text in ipairs(given.set or {}) do
+    local setting, err = experiment.parse_setting(text, require "hilum")
+    if not setting then error(problem.new("usage", "--set " .. err), 0) end
+    set[i] = setting
+  end
+  return experiment.load(given[1], { args = { data = given.data }, set = set })
+end
+
+--- The network of an experiment, planned. What does not fit together is said with the script's name.
+function common.prepare(spec, path)
+  local fine, ready = pcall(train.prepare, spec)
+  if fine then return ready end
+  local found = problem.of(ready)
+  error(problem.new(found.code, string.format("%s: %s", path, tostring(found))), 0)
+end
+
+--- One JSON object on a line of its own.
+function common.emit(object)
+  io.stdout:write(json.encode(object), "\n"):flush()
+end
+
+--- Reads an archive of a run; raises.
+function common.read_run(path)
+  local run, err = require("hilum.archive").run_read(path)
+  if not run then error(problem.of(err), 0) end
+  return run
+end
+
+--- Makes the folder that a file will lie in; raises.
+function common.folder_for(path)
+  local folder = path:match("^(.*)/[^/]*$")
+  if not folder or folder == "" then return end
+  local fine, err = engine.mkdir(folder)
+  if not fine then error(problem.of(err), 0) end
+end
+
+--- Draws the named figures beside `base`; returns the files and the problems.
+function common.draw(run, names, base)
+  local figure = require "hilum.figure"
+  local drawers = { dice_curves = figure.dice_curves, slices = figure.panel }
+  local files, problems = {}, {}
+  for _, name in ipairs(names) do
+    local made, err = drawers[name](run, base .. "-" .. name:gsub("_", "-"))
+    for _, file in ipairs(made or {}) do files[#files + 1] = file end
+    if not made then problems[#problems + 1] = tostring(err) end
+  end
+  return files, problems
+end
+
+return common

@@ -1,0 +1,145 @@
+-- hilum run: check, plan, read, train, archive, draw.
+
+local common = require "hilum.cli.common"
+local engine = require "hilum.engine"
+local options = require "hilum.cli.options"
+local plan = require "hilum.plan"
+local problem = require "hilum.problem"
+local progress = require "hilum.progress"
+local train = require "hilum.train"
+
+local run = {
+  name = "run",
+  summary = "trains an experiment and archives everything about it",
+  arguments = { { "EXPERIMENT.lua", "a script that returns an experiment" } },
+  options = common.with(common.experiment_options, {
+    { "out", "RUN.h5", "the archive (default: runs/NAME-N.h5); must not exist yet", short = "o" },
+    { "threads", "N", "compute threads (default: all processors)" },
+    { "quiet", nil, "prints the result only" },
+    { "json", nil, "prints one JSON object for each epoch and one at the end" },
+  }),
+  notes = "--set changes what the script hands to hl.experiment, before it is checked; what follows from it\n"
+    .. "(presets, plan) follows from the new value. The value is Lua; a bare word is a string.\n"
+    .. "The archive is written after each epoch. Ctrl-C keeps the last complete epoch.",
+}
+
+-- runs/NAME-1.h5, or the next number that is free.
+local function default_out(name)
+  local n = 1
+  while engine.file_kind(string.format("runs/%s-%d.h5", name, n)) do n = n + 1 end
+  return string.format("runs/%s-%d.h5", name, n)
+end
+
+-- Nothing is overwritten, and a place that cannot be written to is noticed before the training.
+local function check_out(out)
+  if engine.file_kind(out) then
+    error(problem.new("exists", out .. ": already exists; give another --out or remove it"), 0)
+  end
+  common.folder_for(out)
+  local probe = out .. ".probe"
+  local file, err = io.open(probe, "wb")
+  if not file then error(problem.new("io", "cannot write there: " .. tostring(err)), 0) end
+  file:close()
+  os.remove(probe)
+end
+
+-- Where lines go: nowhere with --quiet and --json.
+local function reporter(given)
+  local silent = given.quiet or given.json
+  return progress.new { bar = not silent, out = silent and function() end or nil }
+end
+
+local function data_lines(spec, set, sides)
+  local lines = { string.format(
+    "data          %d cases of %d patients; training %d cases of %d patients, validation %d of %d", #set.cases,
+    #sides.train + #sides.validation, #sides.train_cases, #sides.train, #sides.validation_cases,
+    #sides.validation) }
+  local names = {}
+  for name in pairs(set.protocol or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do names[i] = name .. " " .. tostring(set.protocol[name]) end
+  names[#names + 1] = "split by " .. spec.split.by
+  lines[2] = "protocol      " .. table.concat(names, ", ")
+  if #(set.problems or {}) > 0 then
+    lines[#lines + 1] = string.format("problems      %d in the data (hilum data scan names them)", #set.problems)
+  end
+  return lines
+end
+
+-- The numbers a run ends with.
+local function results(finished, out, files)
+  local rows, best = finished.curves.epoch, finished.state.best_epoch
+  local last = #rows.epoch
+  return {
+    name = finished.name, archive = out, epochs = last, figures = files,
+    results = {
+      validation = { dice_mean = rows.dice_validation[last], loss = rows.loss_validation[last] },
+      train = { dice_mean = rows.dice_train[last], loss = rows.loss_train[last] },
+      best = { dice_mean = rows.dice_validation[best], epoch = best },
+    },
+    interreader = finished.interreader, memory = finished.memory,
+  }
+end
+
+local function result_lines(r, seconds)
+  local lines, list = {}, r.results
+  local function add(...) lines[#lines + 1] = string.format(...) end
+  add("validation    Dice %.3f after epoch %d; best %.3f in epoch %d", list.validation.dice_mean, r.epochs,
+    list.best.dice_mean, list.best.epoch)
+  add("training      Dice %.3f", list.train.dice_mean)
+  if r.interreader.mean then
+    add("readers       Dice %.3f mean, %.3f median: each against the majority of the others, same cases",
+      r.interreader.mean, r.interreader.median)
+  end
+  add("memory        %s planned, %s measured, %s resident at the most", progress.bytes(r.memory.planned),
+    progress.bytes(r.memory.measured), progress.bytes(r.memory.resident))
+  add("time          %s", progress.duration(seconds))
+  add("archive       %s", r.archive)
+  for _, file in ipairs(r.figures) do add("figure        %s", file) end
+  return lines
+end
+
+-- Everything after the script was loaded. Returns the run, or nil and a problem.
+local function carry_out(spec, record, out, given, bar)
+  local ready = common.prepare(spec, given[1])
+  for _, line in ipairs(plan.lines(spec, ready)) do bar:say(line) end
+  local set, sides = train.data(spec, bar)
+  if not set then return nil, sides end
+  for _, line in ipairs(data_lines(spec, set, sides)) do bar:say(line) end
+  return train.run(spec, {
+    out = out, bar = bar, record = record, ready = ready, set = set, sides = sides,
+    epoch = given.json and function(row, epochs)
+      common.emit { event = "epoch", epoch = row.epoch, epochs = epochs, loss_train = row.loss_train,
+        loss_validation = row.loss_validation, dice_train = row.dice_train,
+        dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds }
+    end,
+  })
+end
+
+function run.run(given, command)
+  local start = engine.clock()
+  local threads = options.number(command, given, "threads", nil, 1)
+  if given.out then check_out(given.out) end
+  engine.on_interrupt("flag")
+  local spec, record = common.load(given)
+  local out = given.out or default_out(spec.name)
+  if not given.out then check_out(out) end
+  if threads then engine.threads(threads) end
+  local bar = reporter(given)
+  local finished, err = carry_out(spec, record, out, given, bar)
+  bar:clear()
+  if not finished then error(problem.of(err), 0) end
+  local files, problems = common.draw(finished, spec.figures, (out:gsub("%.h5$", "")))
+  local summary = results(finished, out, files)
+  if given.json then
+    summary.event = "end"
+    common.emit(summary)
+  else
+    print(table.concat(result_lines(summary, engine.clock() - start), "\n"))
+  end
+  if #problems > 0 then
+    error(problem.new("figure", "the run is archived, but: " .. table.concat(problems, "\n")), 0)
+  end
+end
+
+return run

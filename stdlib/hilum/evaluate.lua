@@ -1,0 +1,82 @@
+-- What the network predicts for whole cases: Dice, the readers' agreement, slices for the panel.
+
+local engine = require "hilum.engine"
+local metric = require "hilum.metric"
+
+local evaluate = {}
+
+local PANEL = 6 -- columns of the panel
+
+--- Dice and loss of each of the cases (indices), one by one and without augmentation. o: { feed, evaluator
+--- (of batches of one), threshold, visit = function(case, batch, prediction, dice), step = function(i, n),
+--- both optional }. Returns { dice = { [case] = number }, mean, median, loss = mean, empty = number of cases
+--- without truth }; or nil and a problem.
+function evaluate.cases(cases, o)
+  local result, values, loss = { dice = {}, empty = 0 }, {}, 0
+  for i, case in ipairs(cases) do
+    local batch, err = o.feed:fill { case }
+    if not batch then return nil, err end
+    local found
+    found, err = o.evaluator:run(batch)
+    if not found then return nil, err end
+    local prediction <close> = found.probability
+    local dice, empty = metric.dice_of(prediction, batch.truth, batch.valid, o.threshold)
+    result.dice[case], values[i], loss = dice, dice, loss + found.loss
+    if empty then result.empty = result.empty + 1 end
+    if o.visit then o.visit(case, batch, prediction, dice) end
+    if o.step then o.step(i, #cases) end
+  end
+  local summary = metric.summary(values)
+  result.mean, result.median, result.loss = summary.mean, summary.median, loss / #cases
+  return result
+end
+
+--- Agreement of the readers of these cases: { mean, median, count }, or nil where no case has two readers.
+function evaluate.interreader(cases, feed)
+  local all = {}
+  for _, case in ipairs(cases) do
+    local sample, err = feed:sample(case)
+    if not sample then return nil, err end
+    for _, dice in ipairs(metric.interreader(sample.readers or {}, sample.valid)) do all[#all + 1] = dice end
+  end
+  return metric.summary(all)
+end
+
+-- The slice with most truth, 1-based; the middle one if there is no truth.
+local function fullest(truth)
+  local counts = engine.op.sum(truth, { axes = "ncyx" }):table()
+  local best = (#counts + 1) // 2
+  for z, count in ipairs(counts) do
+    if count > counts[best] then best = z end
+  end
+  return best
+end
+
+local function slice(t, z)
+  local shape = t.shape
+  return t:slice(3, z):reshape({ shape[4], shape[5] }):clone()
+end
+
+--- One column of the panel.
+function evaluate.column(case, batch, prediction, dice)
+  local z = fullest(batch.truth)
+  return { id = case.id, dice = dice, image = slice(batch.image, z), truth = slice(batch.truth, z),
+    prediction = slice(prediction, z) }
+end
+
+--- Which cases the panel shows: evenly spread from the worst to the best by Dice, so that it shows the
+--- range and not a choice.
+function evaluate.panel_cases(cases, dice)
+  local order = table.move(cases, 1, #cases, 1, {})
+  table.sort(order, function(a, b)
+    if dice[a] ~= dice[b] then return dice[a] < dice[b] end
+    return a < b
+  end)
+  local n, chosen = math.min(PANEL, #order), {}
+  for i = 1, n do
+    chosen[i] = order[n == 1 and 1 or 1 + (i - 1) * (#order - 1) // (n - 1)]
+  end
+  return chosen
+end
+
+return evaluate

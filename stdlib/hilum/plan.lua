@@ -1,0 +1,49 @@
+-- What an experiment will be, before anything is read or computed: as text and as a table.
+
+local model = require "hilum.model"
+local progress = require "hilum.progress"
+local split = require "hilum.split"
+
+local plan = {}
+
+local categories = { "parameters", "optimiser", "gradients", "state", "workspace", "data" }
+
+local function size_text(zyx)
+  return table.concat(zyx, " × ")
+end
+
+-- Steps of an epoch where the source knows its cases without reading them.
+local function steps_text(spec)
+  local patients, cases = spec.data.cases, spec.data.nodules_per_case
+  if not patients then return nil end
+  local training = split.count(patients, spec.split) * (cases or 1)
+  return string.format("steps         about %d in an epoch (%d cases for training), %d epochs",
+    (training + spec.train.batch - 1) // spec.train.batch, training, spec.train.epochs)
+end
+
+--- Lines for people. ready: from train.prepare.
+function plan.lines(spec, ready)
+  local bytes, lines = ready.plan.bytes, {}
+  local function add(...) lines[#lines + 1] = string.format(...) end
+  add("experiment    %s, seed %d", spec.name, spec.seed)
+  add("image         %s voxels, batch %d", size_text(spec.data.crop), spec.train.batch)
+  for line in model.listing(ready.layers):gmatch("[^\n]+") do add("  %s", line) end
+  add("parameters    %d", ready.parameters)
+  add("memory        %s at the most, at %s", progress.bytes(bytes.all), ready.plan.where)
+  for _, name in ipairs(categories) do add("  %-11s %s", name, progress.bytes(bytes[name])) end
+  lines[#lines + 1] = steps_text(spec)
+  return lines
+end
+
+--- The same for machines.
+function plan.table(spec, ready)
+  local layers = {}
+  for i, layer in ipairs(ready.layers) do
+    layers[i] = { place = layer.place, kind = layer.kind, shape = layer.shape, parameters = layer.parameters }
+  end
+  return { name = spec.name, seed = spec.seed, batch = spec.train.batch, epochs = spec.train.epochs,
+    size = table.move(spec.data.crop, 1, 3, 1, {}), parameters = ready.parameters, bytes = ready.plan.bytes,
+    where = ready.plan.where, ops = ready.plan.ops, layers = layers }
+end
+
+return plan

@@ -1,0 +1,313 @@
+-- The training loop: from an experiment to an archived run.
+--
+-- What is written down for each epoch:
+--   loss_train       mean over the epoch's steps, with augmentation, while the weights move
+--   loss_validation  mean over the validation cases, one by one, no augmentation, weights of the epoch's end
+--   dice_train, dice_validation  mean Dice of whole cases at the threshold over valid voxels, likewise;
+--                    training cases: a fixed seeded choice, see WATCHED
+-- The archive is written after every epoch as a whole, so whatever happens the last complete epoch stays.
+
+local archive = require "hilum.archive"
+local engine = require "hilum.engine"
+local evaluate = require "hilum.evaluate"
+local experiment = require "hilum.experiment"
+local feed = require "hilum.feed"
+local model = require "hilum.model"
+local problem = require "hilum.problem"
+local progress = require "hilum.progress"
+local schedule = require "hilum.schedule"
+local split = require "hilum.split"
+local value = require "hilum.value"
+
+local train = {}
+
+-- The training Dice is taken from as many training cases as validate, but from at least this many.
+local WATCHED = 32
+
+local function cancelled()
+  if not engine.cancelled() then return nil end
+  return problem.new("cancelled", "interrupted")
+end
+
+-- ---- before the first step ----
+
+--- The experiment's network, ready to be trained: { net, step, plan = { bytes, where, ops }, parameters =
+--- count, layers }.
+function train.prepare(spec)
+  local net = model.new(spec.model, { seed = spec.seed })
+  local step = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
+    size = value.plain(spec.data.crop) }
+  return { net = net, step = step, plan = step:plan(), parameters = net:parameter_count(),
+    layers = step.layers }
+end
+
+--- Opens the data and divides it. Returns set and division, or nil and a problem.
+function train.data(spec, bar)
+  local set, err = spec.data:open {
+    progress = function(done, total, what) bar:update(what or "reading", done, total or 0) end,
+  }
+  bar:clear()
+  if not set then return nil, err end
+  local sides
+  sides, err = split.cases(set.cases, spec.split, spec.seed)
+  if not sides then return nil, err end
+  return set, sides
+end
+
+-- A seeded choice of training cases.
+local function watched(sides, seed)
+  local cases = table.move(sides.train_cases, 1, #sides.train_cases, 1, {})
+  split.shuffle(cases, seed, "watch", 0)
+  local n = math.min(#cases, math.max(WATCHED, #sides.validation_cases))
+  local chosen = table.move(cases, 1, n, 1, {})
+  table.sort(chosen)
+  return chosen
+end
+
+local function case_rows(set, sides)
+  local rows, role = {}, {}
+  for _, i in ipairs(sides.train_cases) do role[i] = "train" end
+  for i, case in ipairs(set.cases) do
+    rows[i] = { id = case.id, patient = case.patient, role = role[i] or "validation",
+      diameter_mm = case.diameter_mm, readers = case.readers }
+  end
+  return rows
+end
+
+-- Sources loaded by the script with their hashes.
+local function modules_of(record)
+  local modules = {}
+  if not record then return modules end
+  modules[record.path:match("[^/\\]*$")] = { source = record.source, sha256 = engine.sha256(record.source) }
+  for name, one in pairs(record.modules) do
+    modules[name] = { source = one.source, sha256 = engine.sha256(one.source) }
+  end
+  return modules
+end
+
+local function provenance()
+  local host = engine.host()
+  return { versions = { hilum = engine.version, lua = _VERSION }, host = host.host, cpu = host.cpu,
+    threads = engine.threads(), created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
+    platform = host.system .. " " .. host.machine }
+end
+
+local function new_run(spec, o)
+  local set, sides = o.set, o.sides
+  return {
+    name = spec.name, seed = spec.seed, experiment = experiment.text(spec), modules = modules_of(o.record),
+    split = { train = sides.train, validation = sides.validation }, cases = case_rows(set, sides),
+    curves = {
+      epoch = { epoch = {}, loss_train = {}, loss_validation = {}, dice_train = {}, dice_validation = {},
+        rate = {}, seconds = {} },
+      step = { step = {}, epoch = {}, loss = {}, rate = {} },
+    },
+    drawn = { epoch = {}, case = {}, what = {} },
+    weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false },
+    provenance = provenance(), data = { hash = set.hash, protocol = set.protocol },
+    parameters = o.ready.parameters, memory = { planned = o.ready.plan.bytes.all },
+    log = {}, panel = {}, interreader = {},
+  }
+end
+
+-- ---- one epoch ----
+
+-- What was drawn for one case, as one word: "flip=zy".
+local function drawn_text(list)
+  local parts = {}
+  for _, one in ipairs(list) do
+    for name, what in pairs(one) do parts[#parts + 1] = name .. "=" .. tostring(what) end
+  end
+  return table.concat(parts, " ")
+end
+
+local function note_draws(s, epoch, cases, drawn)
+  local rows = s.run.drawn
+  for i, case in ipairs(cases) do
+    if drawn[i] and #drawn[i] > 0 then
+      local n = #rows.epoch + 1
+      rows.epoch[n], rows.case[n], rows.what[n] = epoch, s.set.cases[case].id, drawn_text(drawn[i])
+    end
+  end
+end
+
+local function finite(x)
+  return x == x and x ~= math.huge and x ~= -math.huge
+end
+
+-- Where a loss that is no number came from.
+local function not_finite(s, epoch, step, cases, result)
+  local ids, scales = {}, {}
+  for i, case in ipairs(cases) do ids[i] = s.set.cases[case].id end
+  for _, one in ipairs(result.scales) do
+    scales[#scales + 1] = string.format("scale %d: %g", one.scale, one.loss)
+  end
+  return problem.new("nan", string.format("the loss is %g in epoch %d, step %d (cases %s; %s)", result.loss,
+    epoch, step, table.concat(ids, ", "), table.concat(scales, ", ")))
+end
+
+local function note_step(s, epoch, result, rate)
+  local rows, state = s.run.curves.step, s.run.state
+  state.step = state.step + 1
+  local n = #rows.step + 1
+  rows.step[n], rows.epoch[n], rows.loss[n], rows.rate[n] = state.step, epoch, result.loss, rate
+  for _, one in ipairs(result.scales) do
+    for what, x in pairs { loss = one.loss, weight = one.weight } do
+      local name = string.format("%s_scale_%d", what, one.scale)
+      rows[name] = rows[name] or {}
+      rows[name][n] = x
+    end
+  end
+end
+
+-- Trains once through the cases. Returns the mean loss and the last rate, or nil and a problem.
+local function learn(s, epoch)
+  local batches = s.feed:order(s.sides.train_cases, epoch)
+  local sum, rate = 0, nil
+  for step, cases in ipairs(batches) do
+    local stop = cancelled()
+    if stop then return nil, stop end
+    local batch, drawn = s.feed:fill(cases, epoch)
+    if not batch then return nil, drawn end
+    note_draws(s, epoch, cases, drawn)
+    local result, err = s.step:run(batch)
+    if not result then return nil, err end
+    if not finite(result.loss) then return nil, not_finite(s, epoch, step, cases, result) end
+    rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps)
+    s.step:update(rate)
+    note_step(s, epoch, result, rate)
+    sum = sum + result.loss
+    s.bar:update("training", s.run.state.step, s.total_steps,
+      string.format("epoch %d/%d  loss %.4f", epoch, s.spec.train.epochs, result.loss))
+  end
+  return sum / #batches, rate
+end
+
+-- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile.
+local function measure(s, what, cases, visit)
+  return evaluate.cases(cases, {
+    feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit,
+    step = function(i, n)
+      s.bar:update("training", s.run.state.step, s.total_steps, string.format("%s %d/%d", what, i, n))
+    end,
+  })
+end
+
+local function note_epoch(s, row)
+  for name, rows in pairs(s.run.curves.epoch) do rows[#rows + 1] = row[name] end
+  local state = s.run.state
+  state.epoch = row.epoch
+  if not s.best or row.dice_validation > s.best then
+    s.best, state.best_epoch, state.best_dice = row.dice_validation, row.epoch, row.dice_validation
+    local copy = {}
+    for name, tensor in pairs(s.net:weights()) do copy[name] = tensor:clone() end
+    s.run.weights.best = copy
+  end
+end
+
+-- Writes the whole run; on failure the file of the epoch before stays.
+local function save(s)
+  local run, ledger = s.run, engine.ledger()
+  run.weights.last, run.optimiser = s.net:weights(), s.step:state().tensors
+  local _, resident = engine.resident()
+  run.memory.measured, run.memory.resident = ledger.peak.all, resident
+  run.log = s.bar.lines
+  return archive.run_write(run, s.out)
+end
+
+-- One epoch with everything that is written down about it; a row, or nil and a problem.
+local function one_epoch(s, epoch)
+  local start = engine.clock()
+  local loss, rate = learn(s, epoch)
+  if not loss then return nil, rate end
+  local known, err = measure(s, "training Dice", s.watched)
+  if not known then return nil, err end
+  local unknown
+  unknown, err = measure(s, "validation Dice", s.sides.validation_cases)
+  if not unknown then return nil, err end
+  return { epoch = epoch, loss_train = loss, loss_validation = unknown.loss, dice_train = known.mean,
+    dice_validation = unknown.mean, rate = rate, seconds = engine.clock() - start }
+end
+
+local function epoch_line(s, row)
+  return string.format("epoch %d/%d  loss %.4f train %.4f val  Dice %.3f train %.3f val  %.1f s  %s",
+    row.epoch, s.spec.train.epochs, row.loss_train, row.loss_validation, row.dice_train, row.dice_validation,
+    row.seconds, progress.bytes(engine.ledger().peak.all))
+end
+
+-- ---- after the last epoch ----
+
+-- Dice of every case with the last weights, and the panel.
+local function finish(s)
+  local run, all = s.run, {}
+  for i = 1, #s.set.cases do all[i] = i end
+  local result, err = measure(s, "final Dice", all)
+  if not result then return nil, err end
+  for i, row in ipairs(run.cases) do row.dice = result.dice[i] end
+  run.state.empty_truths = result.empty
+  local chosen = evaluate.panel_cases(s.sides.validation_cases, result.dice)
+  local fine
+  fine, err = measure(s, "panel", chosen, function(case, batch, prediction, dice)
+    run.panel[#run.panel + 1] = evaluate.column(s.set.cases[case], batch, prediction, dice)
+  end)
+  if not fine then return nil, err end
+  run.state.finished = true
+  return true
+end
+
+-- An interruption or a failure says what is kept.
+local function kept(s, err)
+  local epoch = s.saved
+  local where = epoch > 0 and string.format("%s holds the run up to epoch %d", s.out, epoch)
+    or "nothing was written: no epoch was complete"
+  return problem.new(err.code, tostring(err) .. "\n" .. where)
+end
+
+local function loop(s, o)
+  for epoch = 1, s.spec.train.epochs do
+    local row, err = one_epoch(s, epoch)
+    if not row then return nil, kept(s, err) end
+    note_epoch(s, row)
+    s.bar:say(epoch_line(s, row))
+    local fine
+    fine, err = save(s)
+    if not fine then return nil, kept(s, err) end
+    s.saved = epoch
+    if o.epoch then o.epoch(row, s.spec.train.epochs) end
+  end
+  local fine, err = finish(s)
+  if fine then fine, err = save(s) end
+  s.bar:clear()
+  if not fine then return nil, kept(s, err) end
+  return s.run
+end
+
+-- The threshold of the Dice that is asked for.
+local function threshold_of(spec)
+  for _, one in ipairs(spec.evaluate) do
+    if one.threshold then return one.threshold end
+  end
+  return 0.5
+end
+
+--- Trains and archives. o: { out = path of the archive, bar = progress, record = the script's sources,
+--- ready (from train.prepare), set, sides (from train.data), epoch = function(row, epochs), optional }.
+--- Returns the run, or nil and a problem (code "cancelled" if the user stopped it).
+function train.run(spec, o)
+  local size, batch = value.plain(spec.data.crop), spec.train.batch
+  local s = {
+    spec = spec, out = o.out, bar = o.bar, set = o.set, sides = o.sides,
+    net = o.ready.net, step = o.ready.step,
+    feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed, augment = spec.augment }),
+    evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
+    run = new_run(spec, o), watched = watched(o.sides, spec.seed), threshold = threshold_of(spec), saved = 0,
+    total_steps = spec.train.epochs * ((#o.sides.train_cases + batch - 1) // batch),
+  }
+  engine.reset_peak()
+  local agreement, err = evaluate.interreader(o.sides.validation_cases, s.feed)
+  if err then return nil, err end
+  s.run.interreader = agreement and { mean = agreement.mean, median = agreement.median } or {}
+  return loop(s, o)
+end
+
+return train
