@@ -27,4 +27,5 @@ return {
   zeros = engine.zeros,
   tensor = engine.from,
   rng = engine.rng,
+  gradient = require("hilum.tape").gradient,
 }

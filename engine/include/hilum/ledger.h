@@ -42,6 +42,9 @@ size_t hl_ledger_peak(const hl_ledger *l, hl_category c);
 size_t hl_ledger_at_peak(const hl_ledger *l, hl_category c);
 /* What was being allocated when the overall peak was reached; valid until the next allocation. */
 const char *hl_ledger_peak_label(const hl_ledger *l);
+/* The peak starts anew from what is live. On the main ledger, blocks kept for reuse go back to the
+ * system; otherwise at most peak − live bytes of them are kept, so that the process never holds
+ * more than its peak. */
 void hl_ledger_reset_peak(hl_ledger *l);
 
 /* An upper bound for live bytes, 0 for none. Reaching it fails with HL_ENOMEM as if memory had
