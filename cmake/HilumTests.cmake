@@ -41,7 +41,8 @@ function(hl_test_lua name)
   cmake_parse_arguments(ARG "" "" "LABELS" ${ARGN})
   if(TARGET hilum_program)
     hl_test(lua.${name} LABELS ${ARG_LABELS}
-      COMMAND $<TARGET_FILE:hilum_program> repl ${PROJECT_SOURCE_DIR}/tests/lua/${name}.lua)
+      COMMAND ${CMAKE_COMMAND} -E env HILUM_TRACEBACK=1
+        $<TARGET_FILE:hilum_program> repl ${PROJECT_SOURCE_DIR}/tests/lua/${name}.lua)
   endif()
 endfunction()
 
