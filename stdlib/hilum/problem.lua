@@ -32,8 +32,10 @@ end
 
 --- Whatever was raised or returned, as { code, message, where }.
 function problem.of(err)
-  if type(err) == "table" and err.message then return err end
-  return problem.new("error", tostring(err))
+  if type(err) ~= "table" or not err.message then return problem.new("error", tostring(err)) end
+  local known = getmetatable(err)
+  if known and known.__tostring then return err end
+  return problem.new(err.code or "error", tostring(err.message), err.where)
 end
 
 -- ---- the user's line ----
