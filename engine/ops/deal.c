@@ -1,0 +1,89 @@
+#include "deal.h"
+
+#include <stdio.h>
+
+hl_status hl_deal_take(const hl_call *c, int first, int n, const char *name, int64_t *channels,
+                       hl_err *e) {
+  *channels = 0;
+  if (n < 1 || n > DEAL_MOST)
+    return hl_fail(e, HL_EINVAL, "takes 1 to %d images %s, not %d", DEAL_MOST, name, n);
+  const hl_shape *s = &c->in[first].shape;
+  for (int i = first; i < first + n; i++) {
+    char label[32];
+    snprintf(label, sizeof label, "%s %d", name, i - first + 1);
+    HL_TRY(hl_rule_image(c, i, n == 1 ? name : label, e));
+    const hl_shape *t = &c->in[i].shape;
+    *channels += t->dim[AXIS_C];
+    if (t->dim[AXIS_N] == s->dim[AXIS_N] &&
+        memcmp(t->dim + AXIS_Z, s->dim + AXIS_Z, 3 * sizeof *t->dim) == 0)
+      continue;
+    return hl_fail(e, HL_ESHAPE,
+                   "%s has %lld samples of %lld x %lld x %lld voxels, but %s 1 has %lld of %lld x "
+                   "%lld x %lld: images joined by channels must agree in all else",
+                   label, (long long)t->dim[AXIS_N], (long long)t->dim[AXIS_Z],
+                   (long long)t->dim[AXIS_Y], (long long)t->dim[AXIS_X], name,
+                   (long long)s->dim[AXIS_N], (long long)s->dim[AXIS_Z], (long long)s->dim[AXIS_Y],
+                   (long long)s->dim[AXIS_X]);
+  }
+  return HL_OK;
+}
+
+hl_status hl_deal_out(hl_call *c, const hl_ints *sizes, int64_t channels, const hl_desc *like,
+                      hl_err *e) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < sizes->n; i++) sum += sizes->v[i];
+  if (sizes->n > 0 && sum != channels)
+    return hl_fail(e, HL_ESHAPE, "sizes add up to %lld, but there are %lld channels to deal out",
+                   (long long)sum, (long long)channels);
+  hl_desc d = *like;
+  d.shape.dim[AXIS_C] = channels;
+  if (sizes->n == 0) return hl_rule_out(c, &d, e);
+  for (int64_t i = 0; i < sizes->n; i++) {
+    d.shape.dim[AXIS_C] = sizes->v[i];
+    HL_TRY(hl_rule_out(c, &d, e));
+  }
+  return HL_OK;
+}
+
+hl_ints hl_deal_sizes(const hl_call *c, int first, int n) {
+  hl_ints sizes = {.n = n};
+  for (int i = 0; i < n; i++) sizes.v[i] = c->in[first + i].shape.dim[AXIS_C];
+  return sizes;
+}
+
+/* Which image holds a channel of the joined ones; *offset is where its plane begins there. */
+static int locate(const hl_desc *d, int64_t n, int64_t channel, int64_t *offset) {
+  int i = 0;
+  for (; channel >= d[i].shape.dim[AXIS_C]; i++) channel -= d[i].shape.dim[AXIS_C];
+  *offset = (n * d[i].shape.dim[AXIS_C] + channel) * hl_image_voxels(&d[i]);
+  return i;
+}
+
+const double *hl_deal_plane(const hl_desc *d, const double *const *data, int64_t n,
+                            int64_t channel) {
+  int64_t offset;
+  int i = locate(d, n, channel, &offset);
+  return data[i] + offset;
+}
+
+double *hl_deal_plane_out(const hl_desc *d, double *const *data, int64_t n, int64_t channel) {
+  int64_t offset;
+  int i = locate(d, n, channel, &offset);
+  return data[i] + offset;
+}
+
+hl_status hl_deal_arriving(const hl_vjp *v, hl_var any, const hl_desc *from, hl_var dout[DEAL_MOST],
+                           hl_err *e) {
+  const hl_call *c = v->call;
+  for (int i = 0; i < c->n_out; i++) {
+    dout[i] = v->dout[i];
+    if (dout[i] == HL_NO_VAR) HL_TRY(hl_vjp_zeros(v, any, from, &c->out[i], &dout[i], e));
+  }
+  return HL_OK;
+}
+
+bool hl_deal_needs(const hl_vjp *v, int first, int n) {
+  for (int i = first; i < first + n; i++)
+    if (v->needs[i]) return true;
+  return false;
+}

@@ -1,0 +1,135 @@
+/* Sums and means over axes. */
+#include "reduce.h"
+
+#include "affine/affine.h"
+#include "logical.h"
+
+#include <string.h>
+
+static hl_status check_axes(const hl_ints *axes, int rank, hl_err *e) {
+  for (int64_t i = 0; i < axes->n; i++) {
+    if (axes->v[i] < 0 || axes->v[i] >= rank)
+      return hl_fail(e, HL_EINVAL, "x has %d axes: there is no axis %lld", rank,
+                     (long long)axes->v[i] + 1);
+    if (i > 0 && axes->v[i] <= axes->v[i - 1])
+      return hl_fail(e, HL_EINVAL, "axes must be given once each and in ascending order");
+  }
+  return HL_OK;
+}
+
+static bool summed(const hl_ints *axes, int axis) {
+  for (int64_t i = 0; i < axes->n; i++)
+    if (axes->v[i] == axis) return true;
+  return axes->n == 0;
+}
+
+static hl_status shape(hl_call *c, hl_err *e) {
+  HL_TRY(hl_rule_types(c, e));
+  const hl_reduce_attrs *a = c->attrs;
+  const hl_shape *x = &c->in[0].shape;
+  HL_TRY(check_axes(&a->axes, x->rank, e));
+  hl_desc d = hl_reduce_kept(c);
+  if (!a->keep) {
+    d.shape.rank = 0;
+    for (int i = 0; i < x->rank; i++)
+      if (!summed(&a->axes, i)) d.shape.dim[d.shape.rank++] = x->dim[i];
+    for (int i = d.shape.rank; i < HL_MAX_RANK; i++) d.shape.dim[i] = 0;
+  }
+  return hl_rule_out(c, &d, e);
+}
+
+static hl_status mean_shape(hl_call *c, hl_err *e) {
+  HL_TRY(shape(c, e));
+  if (hl_shape_numel(&c->in[0].shape) == 0)
+    return hl_fail(e, HL_ESHAPE, "there is no mean of no elements");
+  return HL_OK;
+}
+
+static void add_up(const hl_call *c, const double *x, double *y) {
+  const hl_shape *s = &c->in[0].shape;
+  hl_desc kept = hl_reduce_kept(c);
+  int64_t stride[HL_MAX_RANK], n = hl_shape_numel(s);
+  hl_logical_broadcast(&kept.shape, s, stride);
+  for (int64_t i = 0; i < n; i++) y[hl_logical_offset(s, i, stride)] += x[i];
+}
+
+static hl_status sum_ref(const hl_call *c, const double *const *in, double *const *out, hl_err *e) {
+  (void)e;
+  add_up(c, in[0], out[0]);
+  return HL_OK;
+}
+
+static hl_status mean_ref(const hl_call *c, const double *const *in, double *const *out,
+                          hl_err *e) {
+  (void)e;
+  add_up(c, in[0], out[0]);
+  int64_t n = hl_shape_numel(&c->out[0].shape);
+  for (int64_t i = 0; i < n; i++) out[0][i] /= (double)hl_reduce_count(c);
+  return HL_OK;
+}
+
+/* dx = dy, repeated along the axes summed over. */
+static hl_status spread(const hl_vjp *v, hl_var dy, hl_err *e) {
+  const hl_call *c = v->call;
+  hl_desc kept = hl_reduce_kept(c);
+  const hl_reduce_attrs *a = c->attrs;
+  if (!a->keep) {
+    hl_ints list = hl_shape_list(&kept.shape);
+    hl_var flat = dy;
+    HL_TRY(hl_vjp_emit(v, &hl_op_reshape, &list, &dy, e, flat));
+  }
+  return hl_vjp_broadcast(v, dy, &kept, &c->in[0], &v->din[0], e);
+}
+
+static hl_status sum_vjp(const hl_vjp *v, hl_err *e) {
+  return spread(v, v->dout[0], e);
+}
+
+static hl_status mean_vjp(const hl_vjp *v, hl_err *e) {
+  hl_affine_attrs a;
+  memset(&a, 0, sizeof a);
+  a.scale = 1 / (double)hl_reduce_count(v->call);
+  hl_var dy;
+  HL_TRY(hl_vjp_emit(v, &hl_op_affine, &a, &dy, e, v->dout[0]));
+  return spread(v, dy, e);
+}
+
+static const hl_attr attrs[] = {
+    {"axes", HL_A_AXES, "", offsetof(hl_reduce_attrs, axes), 0, 0, "axes to go over; none: all"},
+    {"keep", HL_A_BOOL, "0", offsetof(hl_reduce_attrs, keep), 0, 1,
+     "keep them with size 1, and the layout"},
+    {0}};
+
+static const hl_sample samples[] = {{"everything", {"2x3x3x4x5 image"}, NULL},
+                                    {"everything, kept", {"2x3x3x4x5 image"}, "keep=1"},
+                                    {"per sample and channel", {"2x3x3x4x5 image"}, "axes=2,3,4"},
+                                    {"per channel", {"2x3x3x4x5 image"}, "axes=0,2,3,4 keep=1"},
+                                    {"over channels", {"2x3x3x4x5 image"}, "axes=1"},
+                                    {"over x", {"2x3x3x4x5 image"}, "axes=4"},
+                                    {"over samples", {"3x5x3x4x5 image"}, "axes=0 keep=1"},
+                                    {"long rows", {"1x1x2x3x700 image"}, "axes=4"},
+                                    {"many voxels", {"1x5x9x41x43 image"}, "axes=0,2,3,4"},
+                                    {"plain, first axis", {"7x5"}, "axes=0"},
+                                    {"plain, last axis", {"7x5"}, "axes=1"},
+                                    {"plain, middle axis", {"3x4x300"}, "axes=1 keep=1"},
+                                    {"one element", {"1"}, NULL},
+                                    {0}};
+
+#define REDUCE(NAME, BRIEF, MATH, SHAPE)                                                           \
+  const hl_op hl_op_##NAME = {.name = #NAME,                                                       \
+                              .brief = BRIEF,                                                      \
+                              .math = MATH,                                                        \
+                              .args = "x",                                                         \
+                              .min_in = 1,                                                         \
+                              .max_in = 1,                                                         \
+                              .attr_size = sizeof(hl_reduce_attrs),                                \
+                              .attrs = attrs,                                                      \
+                              .samples = samples,                                                  \
+                              .shape = SHAPE,                                                      \
+                              .ref = NAME##_ref,                                                   \
+                              .vjp = NAME##_vjp};
+
+REDUCE(sum, "Sum over axes. The result is plain unless the axes are kept.",
+       "y = sum of x over the axes", shape)
+REDUCE(mean, "Mean over axes. The result is plain unless the axes are kept.",
+       "y = sum of x over the axes / number of elements", mean_shape)
