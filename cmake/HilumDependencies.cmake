@@ -20,9 +20,12 @@ add_library(hilum_hdf5 INTERFACE)
 target_include_directories(hilum_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(hilum_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
-# GDCM's package sets directory-wide flags through a use-file; only its paths are taken.
-find_package(GDCM REQUIRED)
-find_path(GDCM_HEADERS gdcmImageReader.h HINTS ${GDCM_INCLUDE_DIRS} PATH_SUFFIXES gdcm-3.0 REQUIRED)
+# GDCM's own package file names each of its tools that is not installed.
+find_path(GDCM_INCLUDE_DIR gdcmImageReader.h PATH_SUFFIXES gdcm-3.0 gdcm REQUIRED)
 add_library(hilum_gdcm INTERFACE)
-target_include_directories(hilum_gdcm SYSTEM INTERFACE ${GDCM_HEADERS})
-target_link_libraries(hilum_gdcm INTERFACE gdcmMSFF gdcmDSED gdcmDICT gdcmCommon stdc++)
+target_include_directories(hilum_gdcm SYSTEM INTERFACE ${GDCM_INCLUDE_DIR})
+foreach(part MSFF DSED DICT Common)
+  find_library(GDCM_${part}_LIBRARY gdcm${part} REQUIRED)
+  target_link_libraries(hilum_gdcm INTERFACE ${GDCM_${part}_LIBRARY})
+endforeach()
+target_link_libraries(hilum_gdcm INTERFACE stdc++) # for programs that are linked as C
