@@ -169,7 +169,7 @@ enum { MOST_ARGUMENTS = 5 };
 
 static dnnl_status_t execute(dnnl_primitive_t what, int n, const argument *a, dnnl_engine_t engine,
                              dnnl_stream_t stream) {
-  dnnl_exec_arg_t args[MOST_ARGUMENTS];
+  dnnl_exec_arg_t args[MOST_ARGUMENTS] = {0};
   dnnl_status_t s = dnnl_success;
   int made = 0;
   for (; made < n && s == dnnl_success; made++) {

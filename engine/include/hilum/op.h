@@ -97,7 +97,7 @@ typedef struct hl_kernel {
  * "2x3x4x6x8 image", optionally followed by the domain of their values: "positive" (0.5 to 2),
  * "unit" (0.05 to 0.95), "binary" (0 or 1, constant for gradients), "constant" (not
  * differentiated), "distinct" (no two values closer than the step of a difference quotient);
- * default: normal. */
+ * default: normal. "f64" marks an input that is f64 whatever the others are. */
 typedef struct hl_sample {
   const char *name;
   const char *in[8];

@@ -1,0 +1,160 @@
+/* A sample of an op read and filled with random values; for tests that go through the op table.
+ * Header only, after tap.h. */
+#ifndef HILUM_TESTS_TRIAL_H
+#define HILUM_TESTS_TRIAL_H
+
+#include <hilum/op.h>
+#include <hilum/rng.h>
+
+#include <stdlib.h>
+
+enum { INPUTS = 8, ATTR_BYTES = 1024 };
+
+static uint64_t seed = 2020;
+
+/* ---- samples ---- */
+
+/* An input of a sample: "2x3x4x6x8 image positive". */
+typedef struct spec {
+  hl_desc desc; /* f32, or f64 where the sample says so for all element types */
+  char domain[16];
+  bool constant; /* not differentiated */
+} spec;
+
+/* Room for any op's attributes. */
+typedef union attr_space {
+  max_align_t align;
+  unsigned char bytes[ATTR_BYTES];
+} attr_space;
+
+typedef struct trial {
+  const hl_op *op;
+  const hl_sample *sample;
+  attr_space attrs;
+  int n;
+  spec in[INPUTS];
+  hl_tensor *wide[INPUTS], *narrow[INPUTS]; /* the same values in f64 and in f32 */
+  char name[128];                           /* "conv/kernel 3" */
+} trial;
+
+static inline bool read_word(const char *word, spec *s) {
+  if (strcmp(word, "image") == 0) {
+    s->desc.layout = HL_IMAGE;
+  } else if (strcmp(word, "f64") == 0) {
+    s->desc.dtype = HL_F64;
+  } else if (strspn(word, "0123456789x") == strlen(word)) {
+    for (char *end = NULL; *word != '\0' && s->desc.shape.rank < HL_MAX_RANK;
+         word = *end == 'x' ? end + 1 : end)
+      s->desc.shape.dim[s->desc.shape.rank++] = strtoll(word, &end, 10);
+  } else {
+    static const char *const known[] = {"positive", "unit", "binary", "constant", "distinct"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+      found = found || strcmp(word, known[i]) == 0;
+    if (!found) return false;
+    snprintf(s->domain, sizeof s->domain, "%s", word);
+    s->constant = strcmp(word, "binary") == 0 || strcmp(word, "constant") == 0;
+  }
+  return true;
+}
+
+static inline bool read_spec(const char *text, spec *s) {
+  memset(s, 0, sizeof *s);
+  char copy[128], *rest = NULL;
+  snprintf(copy, sizeof copy, "%s", text);
+  for (char *w = strtok_r(copy, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest))
+    if (!read_word(w, s)) return false;
+  return true;
+}
+
+static inline double drawn(hl_rng *r, const char *domain) {
+  if (strcmp(domain, "positive") == 0) return 0.5 + 1.5 * hl_rng_uniform(r);
+  if (strcmp(domain, "unit") == 0) return 0.05 + 0.9 * hl_rng_uniform(r);
+  if (strcmp(domain, "binary") == 0) return hl_rng_below(r, 2);
+  return hl_rng_normal(r);
+}
+
+/* Values 0.01 apart in random order. */
+static inline void fill_distinct(double *x, int64_t n, hl_rng *r) {
+  for (int64_t i = 0; i < n; i++) {
+    int64_t j = hl_rng_below(r, (uint32_t)i + 1);
+    x[i] = x[j];
+    x[j] = 0.01 * (double)(i - n / 2);
+  }
+}
+
+/* Fills an f64 tensor with numbers that f32 can hold. */
+static inline void fill(hl_tensor *t, const char *domain, hl_rng *r) {
+  double *x = hl_tensor_f64(t);
+  int64_t n = hl_tensor_numel(t);
+  if (strcmp(domain, "distinct") == 0)
+    fill_distinct(x, n, r);
+  else
+    for (int64_t i = 0; i < n; i++) x[i] = drawn(r, domain);
+  for (int64_t i = 0; i < n; i++) x[i] = (double)(float)x[i];
+}
+
+static inline hl_status random_tensor(hl_tensor **out, const hl_desc *like, const char *domain,
+                                      hl_rng *r, hl_err *e) {
+  hl_desc d = *like;
+  d.dtype = HL_F64;
+  HL_TRY(hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "test values", e));
+  fill(*out, domain, r);
+  return HL_OK;
+}
+
+static inline hl_status clone(hl_tensor **out, const hl_tensor *t, hl_err *e) {
+  HL_TRY(hl_tensor_new(out, hl_tensor_desc(t), hl_ledger_main(), HL_MEM_DATA, "a copy", e));
+  hl_status s = hl_tensor_copy(*out, t, e);
+  if (s != HL_OK) hl_tensor_unref(*out);
+  return s;
+}
+
+static inline void unref_all(int n, hl_tensor **t) {
+  for (int i = 0; i < n; i++) {
+    hl_tensor_unref(t[i]);
+    t[i] = NULL;
+  }
+}
+
+static inline hl_rng stream(const trial *t, const char *purpose, int item) {
+  char name[192];
+  snprintf(name, sizeof name, "%s %s", t->name, purpose);
+  return hl_rng_stream(seed, name, 0, (uint32_t)item);
+}
+
+/* Reads a sample and draws its inputs. */
+static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sample) {
+  memset(t, 0, sizeof *t);
+  t->op = op;
+  t->sample = sample;
+  snprintf(t->name, sizeof t->name, "%s/%s", op->name, sample->name);
+  hl_err e = {0};
+  bool good = op->attr_size <= sizeof t->attrs;
+  if (good && op->attr_size > 0) good = hl_attrs_parse(op, sample->attrs, &t->attrs, &e) == HL_OK;
+  while (good && t->n < INPUTS && sample->in[t->n] != NULL) {
+    good = read_spec(sample->in[t->n], &t->in[t->n]);
+    t->n++;
+  }
+  for (int i = 0; i < t->n && good; i++) {
+    hl_rng r = stream(t, "input", i);
+    const hl_desc *d = &t->in[i].desc;
+    good = random_tensor(&t->wide[i], d, t->in[i].domain, &r, &e) == HL_OK &&
+           hl_tensor_dense(&t->narrow[i], t->wide[i], d->dtype, d->layout, &e) == HL_OK;
+  }
+  if (!good) ok(false, "%s: the sample can be read (%s)", t->name, e.msg);
+  return good;
+}
+
+static inline void trial_end(trial *t) {
+  unref_all(t->n, t->wide);
+  unref_all(t->n, t->narrow);
+}
+
+static inline hl_call call_of(const trial *t, hl_tensor *const *in) {
+  hl_call c = {.op = t->op, .attrs = &t->attrs, .n_in = t->n};
+  for (int i = 0; i < t->n; i++) c.in[i] = *hl_tensor_desc(in[i]);
+  return c;
+}
+
+#endif
