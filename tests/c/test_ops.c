@@ -268,7 +268,7 @@ static hl_status run_eagerly(const trial *t, hl_err *e) {
   /* An update would change the sample's values. */
   for (int i = 0; i < t->n && s == HL_OK; i++) s = clone(&in[i], t->narrow[i], e);
   if (s == HL_OK) s = hl_op_eager(t->op, &t->attrs, t->n, in, &n_out, out, e);
-  for (int i = 0; i < HL_MAX_ARGS; i++) hl_tensor_unref(out[i]);
+  unref_all(n_out, out); /* 0 after a failure: then nothing is ours */
   unref_all(t->n, in);
   return s;
 }
