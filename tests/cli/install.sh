@@ -20,10 +20,10 @@ like "$stdout" '^hilum [0-9]' "tells the version"
 LUA_PATH="$work/prefix/share/lua/5.4/?.lua;$work/prefix/share/lua/5.4/?/init.lua"
 LUA_CPATH=$(dirname "$(dirname "$(find "$work/prefix" -name engine.so)")")/?.so
 export LUA_PATH LUA_CPATH
-run "$HILUM_LUA" -e 'local hl = require "hilum"; print(type(hl.experiment))'
+run "$HILUM_LUA" -e 'local hl = require "hilum"; print(type(hl.experiment), hl.version)'
 is "$status" 0 "require \"hilum\" from a stock Lua"
 [ "$status" = 0 ] || diag "$stderr"
-is "$stdout" function "gives the experiment language"
+like "$stdout" "^table[[:space:]][0-9.]+$" "gives the experiment language"
 unset LUA_PATH LUA_CPATH
 
 run env -C / "$work/prefix/bin/hilum" plan "$work/prefix/share/hilum/experiments/iunet.lua"

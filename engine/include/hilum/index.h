@@ -4,14 +4,12 @@
 
 #include <hilum/dicom.h>
 #include <hilum/marks.h>
+#include <hilum/parallel.h>
 #include <hilum/problems.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* done of total files, total 0 while it is not known. */
-typedef void (*hl_progress)(void *ctx, int64_t done, int64_t total, const char *what);
 
 typedef struct hl_index_series {
   const char *uid, *study_uid, *patient;

@@ -1,4 +1,5 @@
-/* Compute threads. The only door to OpenMP: partitions are fixed, so bits repeat. */
+/* Long work: compute threads, progress, cancellation. The only door to OpenMP; partitions are
+ * fixed, so bits repeat. */
 #ifndef HILUM_PARALLEL_H
 #define HILUM_PARALLEL_H
 
@@ -18,6 +19,9 @@ void hl_parallel_for(int64_t n, int64_t grain, hl_range_body body, void *ctx);
 int hl_compute_threads(void);
 /* Clamped to 1 … the number of logical processors allowed to this process. */
 void hl_set_compute_threads(int threads);
+
+/* How far long work is: `done` of `total` pieces (files, cases), total 0 while it is not known. */
+typedef void (*hl_progress)(void *ctx, int64_t done, int64_t total, const char *what);
 
 /* Cooperative cancellation: set from a signal handler, polled between ops and files. */
 void hl_cancel_request(void);
