@@ -221,12 +221,12 @@ static int l_slice(lua_State *L) {
   int axis = check_axis(L, 2, t);
   int64_t n = hl_tensor_shape(t)->dim[axis];
   lua_Integer first = luaL_checkinteger(L, 3), last = luaL_optinteger(L, 4, first);
+  lua_Integer step = luaL_optinteger(L, 5, 1);
   if (first < 0) first += n + 1;
   if (last < 0) last += n + 1;
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
-  if (hl_tensor_slice(box, t, axis, first - 1, last, luaL_optinteger(L, 5, 1), &e) != HL_OK)
-    return hll_raise(L, &e);
+  if (hl_tensor_slice(box, t, axis, first - 1, last, step, &e) != HL_OK) return hll_raise(L, &e);
   return 1;
 }
 

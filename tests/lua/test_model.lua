@@ -196,7 +196,7 @@ t.raises(function()
   model.new(hl.nn.chain { hl.nn.conv { out = 3 }, hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 } } })
     :predictor { batch = 1, size = { 4, 4, 4 } }
 end, "starts with 4 channels .* its input has 3", "the wrong number of channels")
-t.raises(function() hl.nn.iunet { channels = { 4, 8 }, couplings = { 1 } } end, "couplings: expected 2",
+t.raises(function() hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1, 1 } } end, "couplings: expected 2",
   "one number of couplings per level")
 t.raises(function() hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 }, heads = { scales = { 1, 4 } } } end,
   "no level has the scale 4", "a head where there is no level")
