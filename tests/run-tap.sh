@@ -10,6 +10,9 @@ rm -f "$tap" "$tap.status"
 
 LUA_PATH="$HILUM_SOURCE/tests/?.lua;$HILUM_SOURCE/stdlib/?.lua;$HILUM_SOURCE/stdlib/?/init.lua;;"
 export LUA_PATH
+# One locale that is always there: messages and numbers are compared as text.
+LC_ALL=C.UTF-8
+export LC_ALL
 # Sanitizers: asking for too much memory is an ordinary failure here, and tests ask for it.
 ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-}
 TSAN_OPTIONS=allocator_may_return_null=1:${TSAN_OPTIONS:-}
