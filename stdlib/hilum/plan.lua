@@ -27,9 +27,9 @@ function plan.lines(spec, ready)
   local function add(...) lines[#lines + 1] = string.format(...) end
   add("experiment    %s, seed %d", spec.name, spec.seed)
   add("image         %s voxels, batch %d", size_text(spec.data.crop), spec.train.batch)
-  for line in model.listing(ready.layers):gmatch("[^\n]+") do add("  %s", line) end
-  add("parameters    %d", ready.parameters)
-  add("memory        %s at the most, at %s", progress.bytes(bytes.all), ready.plan.where)
+  for line in model.listing(ready.plan.layers):gmatch("[^\n]+") do add("  %s", line) end
+  add("parameters    %d", ready.plan.parameters)
+  add("memory        %s at the most, at %s", progress.bytes(bytes.peak), ready.plan.where)
   for _, name in ipairs(categories) do add("  %-11s %s", name, progress.bytes(bytes[name])) end
   lines[#lines + 1] = steps_text(spec)
   return lines
@@ -38,11 +38,11 @@ end
 --- The same for machines.
 function plan.table(spec, ready)
   local layers = {}
-  for i, layer in ipairs(ready.layers) do
+  for i, layer in ipairs(ready.plan.layers) do
     layers[i] = { place = layer.place, kind = layer.kind, shape = layer.shape, parameters = layer.parameters }
   end
   return { name = spec.name, seed = spec.seed, batch = spec.train.batch, epochs = spec.train.epochs,
-    size = table.move(spec.data.crop, 1, 3, 1, {}), parameters = ready.parameters, bytes = ready.plan.bytes,
+    size = table.move(spec.data.crop, 1, 3, 1, {}), parameters = ready.plan.parameters, bytes = ready.plan.bytes,
     where = ready.plan.where, ops = ready.plan.ops, layers = layers }
 end
 

@@ -31,14 +31,12 @@ end
 
 -- ---- before the first step ----
 
---- The experiment's network, ready to be trained: { net, step, plan = { bytes, where, ops }, parameters =
---- count, layers }.
+--- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }.
 function train.prepare(spec)
   local net = model.new(spec.model, { seed = spec.seed })
   local step = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
     size = value.plain(spec.data.crop) }
-  return { net = net, step = step, plan = step:plan(), parameters = net:parameter_count(),
-    layers = step.layers }
+  return { net = net, step = step, plan = step:plan() }
 end
 
 --- Opens the data and divides it. Returns set and division, or nil and a problem.
@@ -105,7 +103,7 @@ local function new_run(spec, o)
     drawn = { epoch = {}, case = {}, what = {} },
     weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false },
     provenance = provenance(), data = { hash = set.hash, protocol = set.protocol },
-    parameters = o.ready.parameters, memory = { planned = o.ready.plan.bytes.all },
+    parameters = o.ready.plan.parameters, memory = { planned = o.ready.plan.bytes.peak },
     log = {}, panel = {}, interreader = {},
   }
 end

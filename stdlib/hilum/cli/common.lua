@@ -1,5 +1,6 @@
 -- What commands share: loading an experiment as a command line says, JSON lines, the archive of a run.
 
+local archive = require "hilum.archive"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
 local json = require "hilum.json"
@@ -38,14 +39,19 @@ function common.prepare(spec, path)
   error(problem.new(found.code, string.format("%s: %s", path, tostring(found))), 0)
 end
 
---- One JSON object on a line of its own.
+--- One JSON object, over several lines.
 function common.emit(object)
   io.stdout:write(json.encode(object), "\n"):flush()
 end
 
---- Reads an archive of a run; raises.
-function common.read_run(path)
-  local run, err = require("hilum.archive").run_read(path)
+--- One JSON object on one line. (Line breaks inside texts are written as \n.)
+function common.emit_line(object)
+  io.stdout:write((json.encode(object):gsub("\n%s*", " ")), "\n"):flush()
+end
+
+--- Reads an archive of a run without the parts named in `without`; raises.
+function common.read_run(path, without)
+  local run, err = archive.run_read(path, { without = without })
   if not run then error(problem.of(err), 0) end
   return run
 end

@@ -1,6 +1,6 @@
 -- The program `hilum`: finds the command, reports what went wrong, returns the exit code.
 --
--- Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted.
+-- Exit codes: 0 done; 1 failed; 2 the command line is wrong; 130 interrupted; commands may add their own.
 
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
@@ -29,7 +29,30 @@ local function help()
   }, "\n\n")
 end
 
-local function call(command, words)
+-- A command that is a family of commands: "data" has scan, phantom.
+local function choose(family, words)
+  local name, rows, names = words[1], {}, {}
+  for i, command in ipairs(family.commands) do
+    local last = command.name:match("%S+$")
+    if last == name then return command end
+    rows[i], names[i] = { command.name, command.summary }, last
+  end
+  local text = "hilum " .. family.name .. " COMMAND: " .. family.summary .. "\n\n" .. options.rows_text(rows)
+  if name == "--help" or name == "-h" then return nil, text end
+  if not name then error(problem.new("usage", text), 0) end
+  error(problem.new("usage", string.format("unknown command '%s %s'%s", family.name, name,
+    suggest.hint(name, names))), 0)
+end
+
+local call
+
+function call(command, words)
+  if command.commands then
+    local chosen, text = choose(command, words)
+    if chosen then return call(chosen, table.move(words, 2, #words, 1, {})) end
+    print(text)
+    return 0
+  end
   local given = options.parse(command, words)
   if given.help then
     print(options.help(command))
@@ -48,7 +71,7 @@ local function dispatch(words)
     print(help())
     return 0
   elseif name == "help" then
-    return dispatch { words[2], "--help" }
+    return dispatch { words[2], words[3] or "--help", words[3] and "--help" or nil }
   elseif name == nil then
     if require("hilum.engine").terminal() then return dispatch { "repl" } end
     error(problem.new("usage", "no command\n\n" .. help()), 0)

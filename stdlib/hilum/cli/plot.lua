@@ -10,7 +10,7 @@ return {
   arguments = { { "RUN.h5", "an archive that hilum run wrote" } },
   options = { { "out", "DIR", "folder of the figures (default: beside the archive)", short = "o" } },
   run = function(given)
-    local run = common.read_run(given[1])
+    local run = common.read_run(given[1], { "weights", "optimiser" })
     local base = given[1]:gsub("%.h5$", "")
     if given.out then
       local fine, err = engine.mkdir(given.out)

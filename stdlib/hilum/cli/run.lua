@@ -54,12 +54,7 @@ local function data_lines(spec, set, sides)
     "data          %d cases of %d patients; training %d cases of %d patients, validation %d of %d", #set.cases,
     #sides.train + #sides.validation, #sides.train_cases, #sides.train, #sides.validation_cases,
     #sides.validation) }
-  local names = {}
-  for name in pairs(set.protocol or {}) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do names[i] = name .. " " .. tostring(set.protocol[name]) end
-  names[#names + 1] = "split by " .. spec.split.by
-  lines[2] = "protocol      " .. table.concat(names, ", ")
+  lines[2] = string.format("protocol      %s, split by %s", set.protocol, spec.split.by)
   if #(set.problems or {}) > 0 then
     lines[#lines + 1] = string.format("problems      %d in the data (hilum data scan names them)", #set.problems)
   end
@@ -109,7 +104,7 @@ local function carry_out(spec, record, out, given, bar)
   return train.run(spec, {
     out = out, bar = bar, record = record, ready = ready, set = set, sides = sides,
     epoch = given.json and function(row, epochs)
-      common.emit { event = "epoch", epoch = row.epoch, epochs = epochs, loss_train = row.loss_train,
+      common.emit_line { event = "epoch", epoch = row.epoch, epochs = epochs, loss_train = row.loss_train,
         loss_validation = row.loss_validation, dice_train = row.dice_train,
         dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds }
     end,
@@ -133,7 +128,7 @@ function run.run(given, command)
   local summary = results(finished, out, files)
   if given.json then
     summary.event = "end"
-    common.emit(summary)
+    common.emit_line(summary)
   else
     print(table.concat(result_lines(summary, engine.clock() - start), "\n"))
   end

@@ -1,5 +1,6 @@
 -- hilum show: what is in a run's archive.
 
+local archive = require "hilum.archive"
 local common = require "hilum.cli.common"
 
 return {
@@ -8,9 +9,8 @@ return {
   arguments = { { "RUN.h5", "an archive that hilum run wrote" } },
   options = { { "json", nil, "one JSON object" } },
   run = function(given)
-    local archive = require "hilum.archive"
-    local run = common.read_run(given[1])
+    local run = common.read_run(given[1], { "weights", "optimiser", "panel" })
     if given.json then return common.emit(archive.summary(run)) end
-    print(archive.describe(run))
+    io.stdout:write(archive.describe(run))
   end,
 }

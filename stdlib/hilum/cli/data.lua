@@ -1,0 +1,106 @@
+-- hilum data: looking at folders of images, making the phantom.
+
+local common = require "hilum.cli.common"
+local engine = require "hilum.engine"
+local options = require "hilum.cli.options"
+local problem = require "hilum.problem"
+local progress = require "hilum.progress"
+
+local WITH_PROBLEMS = 3 -- exit code
+
+local function stop_on_interrupt(fn, ...)
+  engine.on_interrupt("flag")
+  local result, err = fn(...)
+  engine.on_interrupt("default")
+  if not result then error(problem.of(err), 0) end
+  return result
+end
+
+local function with_bar(silent)
+  local bar = progress.new { bar = not silent }
+  return bar, function(done, total, what) bar:update(what, done, total) end
+end
+
+-- ---- scan ----
+
+-- Notes have the code "ok"; everything else is a problem.
+local function count_problems(list)
+  local n = 0
+  for _, one in ipairs(list) do
+    if one.code ~= "ok" then n = n + 1 end
+  end
+  return n
+end
+
+local function series_line(s)
+  return string.format("  %-24s %4d slices %d × %d, %.3g × %.3g × %.3g mm, %s", s.patient, s.slices, s.rows,
+    s.columns, s.spacing_mm[1], s.spacing_mm[2], s.spacing_mm[3], s.xml and "with marks" or "without marks")
+end
+
+local function scan_lines(index)
+  local lines, marks = {}, { outlines = 0, points = 0, non_nodules = 0 }
+  local function add(...) lines[#lines + 1] = string.format(...) end
+  for _, xml in ipairs(index.xml) do
+    if not xml.superseded then
+      for name, n in pairs(marks) do marks[name] = n + xml[name] end
+    end
+  end
+  add("files         %d: %d CT slices, %d other DICOM, %d readings of CT, %d of radiographs, %d others",
+    index.files, index.ct_files, index.dicom_files - index.ct_files, index.ct_xml, index.radiograph_xml,
+    index.other_files)
+  add("marks         %d outlined, %d points, %d non-nodules", marks.outlines, marks.points, marks.non_nodules)
+  add("series        %d", #index.series)
+  for _, s in ipairs(index.series) do lines[#lines + 1] = series_line(s) end
+  local problems = count_problems(index.problems)
+  add("problems      %d", problems)
+  for _, one in ipairs(index.problems) do
+    add("  %s%s: %s", one.code == "ok" and "note: " or "", one.file, one.message)
+  end
+  return lines
+end
+
+local scan = {
+  name = "data scan",
+  summary = "what a folder of LIDC-IDRI holds, and what is wrong with it",
+  arguments = { { "DIR", "searched with all folders below it" } },
+  options = { { "json", nil, "one JSON object" } },
+  notes = "Exit codes: 0 all files understood, 3 some were not (they are named), 1 nothing could be read.",
+  run = function(given)
+    local bar, tell = with_bar(given.json)
+    local index = stop_on_interrupt(engine.index, given[1], tell)
+    bar:clear()
+    if given.json then common.emit(index) else print(table.concat(scan_lines(index), "\n")) end
+    return count_problems(index.problems) > 0 and WITH_PROBLEMS or 0
+  end,
+}
+
+-- ---- phantom ----
+
+local phantom = {
+  name = "data phantom",
+  summary = "writes the phantom: synthetic chests as LIDC folders (DICOM and XML)",
+  arguments = { { "DIR", "a new or empty folder; a complete phantom of the same kind is left as it is" } },
+  options = {
+    { "cases", "N", "patients (default: 24)" },
+    { "nodules", "N", "nodules in each (default: 1)" },
+    { "seed", "S", "another phantom for another number (default: 1)" },
+  },
+}
+
+function phantom.run(given)
+  local what = {
+    cases = options.number(phantom, given, "cases", 24, 1),
+    nodules = options.number(phantom, given, "nodules", 1, 1),
+    seed = options.number(phantom, given, "seed", 1, 0),
+  }
+  local bar, tell = with_bar(false)
+  stop_on_interrupt(engine.write_phantom, given[1], what, tell)
+  bar:clear()
+  print(string.format("%s: %d cases", given[1], what.cases))
+end
+
+return {
+  name = "data",
+  summary = "looks at folders of images, makes the phantom",
+  commands = { scan, phantom },
+}
