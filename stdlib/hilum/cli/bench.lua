@@ -1,0 +1,142 @@
+-- hilum bench: what a step costs on this machine.
+
+local engine = require "hilum.engine"
+local json = require "hilum.json"
+local loss = require "hilum.loss"
+local model = require "hilum.model"
+local nn = require "hilum.nn"
+local optim = require "hilum.optim"
+local options = require "hilum.cli.options"
+local problem = require "hilum.problem"
+
+-- "16,32" -> { 16, 32 }
+local function numbers(text, name)
+  local list = {}
+  for word in (text .. ","):gmatch("([^,]*),") do
+    local n = math.tointeger(tonumber(word))
+    if not n or n < 1 then
+      error(problem.new("usage", string.format("--%s: expected whole numbers like 16,32, got '%s'", name, text)), 0)
+    end
+    list[#list + 1] = n
+  end
+  return list
+end
+
+local function size_of(text)
+  local size = numbers(text, "size")
+  if #size == 1 then return { size[1], size[1], size[1] } end
+  if #size == 3 then return size end
+  error(problem.new("usage", string.format("--size: expected one number or z,y,x, got '%s'", text)), 0)
+end
+
+local function strides_of(text)
+  local list = {}
+  for part in (text .. "/"):gmatch("([^/]*)/") do list[#list + 1] = numbers(part, "strides") end
+  return list
+end
+
+local function choice(given, name, allowed)
+  local word = given[name] or allowed[1]
+  for _, one in ipairs(allowed) do
+    if word == one then return word end
+  end
+  error(problem.new("usage", string.format("--%s: expected one of %s, got '%s'", name, table.concat(allowed, ", "),
+    word)), 0)
+end
+
+-- The networks of the comparison: convolution in → network → 1×1×1 convolution out.
+local function network(given)
+  local channels = numbers(given.channels or "16,32,64,128", "channels")
+  local strides = strides_of(given.strides or string.rep("2,2,2", #channels - 1, "/"))
+  if choice(given, "net", { "iunet", "unet" }) == "unet" then
+    return nn.unet { channels = channels, strides = strides }
+  end
+  local blocks, couplings = numbers(given.blocks or "2", "blocks")[1], {}
+  for i = 1, #channels do couplings[i] = blocks end
+  return nn.chain {
+    nn.conv { out = channels[1] },
+    nn.iunet {
+      channels = channels, couplings = couplings, strides = strides,
+      backprop = choice(given, "backprop", { "rebuild", "store" }),
+    },
+  }
+end
+
+local function batch_of(n, size)
+  local function new(item, threshold)
+    local t = engine.zeros({ n, 1, size[1], size[2], size[3] }, { layout = "image" })
+    engine.rng(0, "bench", 0, item):fill_normal(t, 0, 1)
+    return threshold and engine.op.clamp(engine.op.affine(t, { scale = 1e6, shift = -1e6 * threshold }),
+      { low = 0, high = 1 }) or t
+  end
+  return { image = new(1), truth = new(2, 1.2816), valid = new(1):fill(1) } -- a tenth of the voxels are 1
+end
+
+-- Activation bytes at the peak: everything but parameters, their gradients and the optimiser.
+local function activations(ledger, before)
+  local p = ledger.at_peak
+  return p.all - p.parameters - p.gradients - p.optimiser - before.data
+end
+
+local function train(given, command)
+  local size, n = size_of(given.size or "64"), options.number(command, given, "batch", 1, 1)
+  local steps = options.number(command, given, "steps", 3, 1)
+  choice(given, "dtype", { "f32" })
+  if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
+  local net = model.new(network(given), { seed = 0 })
+  local step = net:trainer { loss = loss.dice {}, optim = optim.adam {}, batch = n, size = size }
+  local batch = batch_of(n, size)
+  collectgarbage()
+  engine.reset_peak()
+  local start, before = engine.resident(), engine.ledger().live
+  local seconds, losses = {}, {}
+  for i = 1, steps do
+    local t = engine.clock()
+    losses[i] = step:run(batch).loss
+    step:update(1e-3)
+    seconds[i] = engine.clock() - t
+    if not given.json then
+      print(string.format("step %d of %d: %.3f s, loss %.4f", i, steps, seconds[i], losses[i]))
+    end
+  end
+  local _, peak = engine.resident()
+  local ledger = engine.ledger()
+  local plan = step:plan()
+  local result = {
+    who = "hilum " .. engine.version, net = given.net or "iunet", size = size, batch = n, steps = steps, dtype = "f32",
+    backprop = given.backprop or "rebuild", threads = engine.threads(), parameters = net:parameter_count(),
+    seconds_per_step = math.min(table.unpack(seconds)), peak_rss_bytes = peak, peak_above_start_bytes = peak - start,
+    peak_ledger_bytes = ledger.peak.all, peak_ledger_activation_bytes = activations(ledger, before),
+    planned_bytes = plan.bytes.peak, planned_where = plan.where, loss = losses,
+  }
+  if given.json then return print(json.encode(result)) end
+  print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
+    result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
+    result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
+end
+
+return {
+  name = "bench",
+  summary = "measures what a training step costs on this machine",
+  commands = {
+    {
+      name = "bench train",
+      summary = "forward, soft Dice, backward, Adam on one random batch",
+      arguments = {},
+      options = {
+        { "net", "NAME", "iunet (default) or unet" },
+        { "channels", "LIST", "per level (default: 16,32,64,128)" },
+        { "blocks", "N", "couplings per level of an iunet (default: 2)" },
+        { "strides", "LIST", "of each level, z,y,x separated by / (default: 2,2,2/…)" },
+        { "size", "N", "side, or z,y,x (default: 64)" },
+        { "batch", "N", "images in a step (default: 1)" },
+        { "steps", "N", "how many; the fastest counts (default: 3)" },
+        { "dtype", "NAME", "f32" },
+        { "backprop", "NAME", "rebuild (default) or store" },
+        { "threads", "N", "compute threads (default: all processors)" },
+        { "json", nil, "one JSON line" },
+      },
+      run = train,
+    },
+  },
+}
