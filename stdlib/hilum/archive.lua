@@ -1,0 +1,449 @@
+-- Archives: one HDF5 file that holds a whole run. docs/archive-format.md is the description for readers.
+--
+--   local w = archive.new()
+--   w:put("/notes/author", "me"):put("/x", tensor):attr("/x", "unit", "mm")
+--   local fine, err = w:save("notes.h5")            -- as a whole or not at all
+--
+--   local r <close> = assert(archive.open "notes.h5")
+--   r:get "/x"   r:has "/x"   r:list "/notes"   r:attr("/x", "unit")   r:entry "/x"   r:numbers "/x"
+--
+-- What was put comes back by get: a tensor, text, a number, a boolean, a list of one of the last three.
+-- Problems with files are returned as nil, err; wrong calls raise.
+
+local engine = require "hilum.engine"
+local problem = require "hilum.problem"
+local suggest = require "hilum.suggest"
+
+local archive = {}
+
+local FORMAT, VERSION = "hilum run", 1
+local MOST_OBJECTS, DEEPEST = 1000000, 32 -- in one archive: hard links can form circles
+
+--- An empty archive in memory.
+function archive.new()
+  return engine.store()
+end
+
+--- An archive to read; or nil, err.
+function archive.open(path)
+  return engine.store_open(path)
+end
+
+-- ---- problems with a file, on their way out of nested calls ----
+
+local function check(value, err)
+  if value == nil and err then error({ of_file = err }, 0) end
+  return value
+end
+
+local function complain(s, path, text)
+  error({ of_file = problem.new("format", string.format("%s: %s: %s", s.file, path, text)) }, 0)
+end
+
+-- fn(...), or nil, err where a file is to blame.
+local function guarded(fn, ...)
+  local result = table.pack(pcall(fn, ...))
+  if result[1] then return table.unpack(result, 2, result.n) end
+  local err = result[2]
+  if type(err) == "table" and err.of_file then return nil, err.of_file end
+  error(err, 0)
+end
+
+-- ---- keys ----
+
+local function sorted_keys(t, path)
+  local keys = {}
+  for key in pairs(t) do
+    if type(key) ~= "string" then
+      error(string.format("%s: the key %s of a table is not text", path, tostring(key)), 0)
+    end
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+-- A key as a part of a path, whatever it is: "/" as %2F, and so on.
+local function part_of(key)
+  local part = key:gsub("[%%/]", function(c) return string.format("%%%02X", c:byte()) end)
+  if part == "" then return "%" end
+  if part == "." or part == ".." then return (part:gsub("%.", "%%2E")) end
+  return part
+end
+
+local function key_of(part)
+  if part == "%" then return "" end
+  return (part:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+-- ---- kinds of parts: write(store, path, value), read(s, path) ----
+
+local kinds = {}
+
+local function is_tensor(value)
+  return type(value) == "userdata"
+end
+
+local function is_scalar(value)
+  local kind = type(value)
+  return kind == "string" or kind == "number" or kind == "boolean"
+end
+
+-- Text, a number or a boolean.
+kinds.scalar = {
+  write = function(w, path, value)
+    if not is_scalar(value) then error(path .. ": text, a number or a boolean expected", 0) end
+    w:put(path, value)
+  end,
+  read = function(s, path)
+    local value = check(s.store:get(path))
+    if not is_scalar(value) then complain(s, path, "is not a single value") end
+    return value
+  end,
+}
+
+-- A list of lines as one text.
+kinds.lines = {
+  write = function(w, path, lines)
+    local all = {}
+    for i, line in ipairs(lines) do all[i] = line:gsub("\n", " ") .. "\n" end
+    w:put(path, table.concat(all))
+  end,
+  read = function(s, path)
+    local lines = {}
+    for line in kinds.scalar.read(s, path):gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+    return lines
+  end,
+}
+
+-- One column of a table. Cells that are not there are NaN or empty on disk, and named by an attribute.
+local function write_column(w, path, n, cell)
+  local values, missing, filler = {}, {}, nil
+  for i = 1, n do
+    local value = cell(i)
+    if value ~= nil and not is_scalar(value) then
+      error(string.format("%s: row %d holds a %s", path, i, type(value)), 0)
+    end
+    if value == nil then missing[#missing + 1] = i end
+    if value ~= nil and filler == nil then
+      if type(value) == "number" then filler = 0 / 0 elseif type(value) == "string" then filler = ""
+      else filler = false end
+    end
+    values[i] = value
+  end
+  if filler == nil then filler = 0 / 0 end
+  for _, i in ipairs(missing) do values[i] = filler end
+  w:put(path, values)
+  if #missing > 0 then w:attr(path, "missing", missing) end
+end
+
+local function read_column(s, path)
+  local values = check(s.store:numbers(path))
+  if type(values) ~= "table" then complain(s, path, "is not a column") end
+  local n, missing = #values, check(s.store:attr(path, "missing"))
+  for _, i in ipairs(type(missing) == "table" and missing or {}) do values[i] = nil end
+  return values, n
+end
+
+local function read_columns(s, path)
+  local columns, rows = {}, nil
+  for _, part in ipairs(check(s.store:list(path))) do
+    local values, n = read_column(s, path .. "/" .. part)
+    if rows and n ~= rows then
+      complain(s, path .. "/" .. part, string.format("has %d rows, the other columns have %d", n, rows))
+    end
+    columns[key_of(part)], rows = values, n
+  end
+  return columns, rows or 0
+end
+
+-- { name = list, … }: lists of equal length, where cells may be missing.
+kinds.columns = {
+  write = function(w, path, columns)
+    local n = 0
+    for _, values in pairs(columns) do
+      for i in pairs(values) do n = math.max(n, i) end
+    end
+    w:put_group(path)
+    for _, key in ipairs(sorted_keys(columns, path)) do
+      write_column(w, path .. "/" .. part_of(key), n, function(i) return columns[key][i] end)
+    end
+  end,
+  read = read_columns,
+}
+
+-- A list of records { name = value, … }, as columns on disk.
+kinds.rows = {
+  write = function(w, path, rows)
+    local names = {}
+    for _, row in ipairs(rows) do
+      for key in pairs(row) do names[key] = true end
+    end
+    w:put_group(path)
+    for _, key in ipairs(sorted_keys(names, path)) do
+      write_column(w, path .. "/" .. part_of(key), #rows, function(i) return rows[i][key] end)
+    end
+  end,
+  read = function(s, path)
+    local columns, n = read_columns(s, path)
+    local rows = {}
+    for i = 1, n do
+      rows[i] = {}
+      for key, values in pairs(columns) do rows[i][key] = values[i] end
+    end
+    return rows
+  end,
+}
+
+-- Groups are tables; lists of tables are groups with the names 1, 2, … and an attribute that says so.
+local function write_tree(w, path, value)
+  if is_tensor(value) or is_scalar(value) then
+    w:put(path, value)
+  elseif type(value) ~= "table" then
+    error(string.format("%s: a %s cannot be archived", path, type(value)), 0)
+  elseif is_scalar(value[1]) then
+    w:put(path, value)
+  elseif value[1] ~= nil then
+    local n = 0
+    for _ in pairs(value) do n = n + 1 end
+    if n ~= #value then error(path .. ": a table is either a list or has names, not both", 0) end
+    w:put_group(path)
+    w:attr(path, "sequence", true)
+    for i, one in ipairs(value) do write_tree(w, path .. "/" .. i, one) end
+  else
+    w:put_group(path)
+    for _, key in ipairs(sorted_keys(value, path)) do write_tree(w, path .. "/" .. part_of(key), value[key]) end
+  end
+end
+
+local function read_tree(s, path, depth)
+  depth = depth or 0
+  s.objects = s.objects + 1
+  if depth > DEEPEST or s.objects > MOST_OBJECTS then complain(s, path, "there is no end to its groups") end
+  if check(s.store:entry(path)).kind ~= "group" then return check(s.store:get(path)) end
+  local names, result = check(s.store:list(path)), {}
+  if check(s.store:attr(path, "sequence")) == true then
+    for i = 1, #names do result[i] = read_tree(s, path .. "/" .. i, depth + 1) end
+    return result
+  end
+  for _, part in ipairs(names) do result[key_of(part)] = read_tree(s, path .. "/" .. part, depth + 1) end
+  return result
+end
+
+kinds.tree = { write = write_tree, read = read_tree }
+
+-- ---- the layout of a run ----
+
+--- Everything a run archive can hold: the key in the run's table, the path in the file, the kind of content,
+--- and whether it can be left out when an archive is only looked at.
+archive.layout = {
+  { key = "name", kind = "scalar", doc = "the experiment's name" },
+  { key = "seed", kind = "scalar", doc = "the seed of everything that is drawn" },
+  { key = "experiment", kind = "scalar", doc = "the experiment as a Lua program that builds the same value" },
+  { key = "modules", kind = "tree", doc = "by name: source, sha256 of every script and module it loaded" },
+  { key = "split", kind = "tree", doc = "train, validation: lists of patients" },
+  { key = "data", kind = "tree", doc = "hash of the data, and the protocol it was prepared by" },
+  { key = "cases", kind = "rows", doc = "one row for each nodule: id, patient, role, diameter_mm, readers, dice" },
+  { key = "drawn", kind = "columns", doc = "epoch, case, what: each augmentation that was drawn" },
+  { key = "curves", kind = "curves", doc = "epoch and step: a table of columns for each" },
+  { key = "weights", kind = "tree", doc = "last, best: tensors by the parameter's place in the model" },
+  { key = "optimiser", kind = "tree", doc = "its tensors and counters" },
+  { key = "state", kind = "tree", doc = "where the run stands: epoch, step, best_epoch, finished, …" },
+  { key = "interreader", kind = "tree", doc = "Dice of each reader against the majority of the others" },
+  { key = "panel", kind = "tree", doc = "for each column of the panel: id, dice, image, truth, prediction" },
+  { key = "parameters", kind = "scalar", doc = "number of trained values" },
+  { key = "memory", kind = "tree", doc = "bytes: planned, measured, resident" },
+  { key = "provenance", kind = "tree", doc = "versions, host, cpu, threads, platform, created (UTC)" },
+  { key = "log", kind = "lines", doc = "the lines that the run printed" },
+}
+
+kinds.curves = {
+  write = function(w, path, curves)
+    w:put_group(path)
+    for _, key in ipairs(sorted_keys(curves, path)) do
+      kinds.columns.write(w, path .. "/" .. part_of(key), curves[key])
+    end
+  end,
+  read = function(s, path)
+    local curves = {}
+    for _, part in ipairs(check(s.store:list(path))) do
+      curves[key_of(part)] = read_columns(s, path .. "/" .. part)
+    end
+    return curves
+  end,
+}
+
+local by_key, all_keys = {}, {}
+for i, part in ipairs(archive.layout) do
+  part.path = "/" .. part.key
+  by_key[part.key], all_keys[i] = part, part.key
+end
+
+-- ---- what the curves say ----
+
+-- An archive may hold anything: only tables are looked into.
+local function fields(value)
+  return type(value) == "table" and value or {}
+end
+
+-- The last and the best (first of equals) finite value of a column, with their rows.
+local function last_and_best(values)
+  local last, best
+  if type(values) ~= "table" then return nil, nil end
+  for i, value in pairs(values) do
+    if math.type(i) ~= "integer" or type(value) ~= "number" or value ~= value then goto continue end
+    if not last or i > last then last = i end
+    if not best or value > values[best] or value == values[best] and i < best then best = i end
+    ::continue::
+  end
+  return last, best
+end
+
+local function epoch_of(columns, row)
+  local epochs = columns.epoch
+  return type(epochs) == "table" and epochs[row] or row
+end
+
+--- The results that the curves hold: { validation = { dice_mean, epoch }, train = the same, best = the same },
+--- each there as far as the curves are. Best is the first epoch with the highest validation Dice.
+function archive.results(run)
+  local columns, results = fields(fields(run.curves).epoch), {}
+  local last, best = last_and_best(columns.dice_validation)
+  if last then
+    results.validation = { dice_mean = columns.dice_validation[last], epoch = epoch_of(columns, last) }
+    results.best = { dice_mean = columns.dice_validation[best], epoch = epoch_of(columns, best) }
+  end
+  last = last_and_best(columns.dice_train)
+  if last then results.train = { dice_mean = columns.dice_train[last], epoch = epoch_of(columns, last) } end
+  return results
+end
+
+-- ---- writing and reading a run ----
+
+--- Writes a run to a file, as a whole or not at all; true, or nil, err. `run` is a plain table with the keys of
+--- archive.layout, all optional; an unknown key raises. /results is derived from the curves for other readers.
+function archive.run_write(run, path)
+  for key in pairs(run) do
+    if not by_key[key] then
+      error(string.format("a run has no part '%s'%s", tostring(key), suggest.hint(tostring(key), all_keys)), 2)
+    end
+  end
+  local w <close> = archive.new()
+  w:attr("/", "format", FORMAT):attr("/", "format_version", VERSION)
+  for _, part in ipairs(archive.layout) do
+    if run[part.key] ~= nil then kinds[part.kind].write(w, part.path, run[part.key]) end
+  end
+  write_tree(w, "/results", archive.results(run))
+  return w:save(path)
+end
+
+local function read_run(path, without)
+  local store <close> = check(archive.open(path))
+  local s = { store = store, file = path, objects = 0 }
+  if check(store:attr("/", "format")) ~= FORMAT then complain(s, "/", "is not the archive of a run") end
+  local version = check(store:attr("/", "format_version"))
+  if math.type(version) ~= "integer" or version < 1 or version > VERSION then
+    complain(s, "/", string.format("has the format %s, this hilum reads up to %d", tostring(version), VERSION))
+  end
+  local run = {}
+  for _, part in ipairs(archive.layout) do
+    if not without[part.key] and check(store:has(part.path)) then
+      run[part.key] = kinds[part.kind].read(s, part.path)
+    end
+  end
+  return run
+end
+
+--- Reads what run_write wrote: an equal table; or nil, err. o.without: a list of keys that are not needed, for
+--- example { "weights", "optimiser" }.
+function archive.run_read(path, o)
+  local without = {}
+  for _, key in ipairs(o and o.without or {}) do
+    if not by_key[key] then
+      error(string.format("a run has no part '%s'%s", key, suggest.hint(key, all_keys)), 2)
+    end
+    without[key] = true
+  end
+  return guarded(read_run, path, without)
+end
+
+-- ---- telling people ----
+
+-- The formatted text, or nil where the values are not there or not what the format takes.
+local function said(format, ...)
+  for i = 1, select("#", ...) do
+    if select(i, ...) == nil then return nil end
+  end
+  local fine, text = pcall(string.format, format, ...)
+  return fine and text or nil
+end
+
+local function count(value)
+  return type(value) == "table" and #value or nil
+end
+
+--- What there is to say about a run, as a plain table (for JSON too).
+function archive.summary(run)
+  local state, provenance, split = fields(run.state), fields(run.provenance), fields(run.split)
+  return {
+    name = run.name, seed = run.seed, parameters = run.parameters, epochs = state.epoch,
+    finished = state.finished, created = provenance.created, versions = provenance.versions,
+    host = provenance.host, cpu = provenance.cpu, threads = provenance.threads, platform = provenance.platform,
+    patients = run.split and { train = count(split.train), validation = count(split.validation) },
+    cases = count(run.cases), data = run.data, interreader = run.interreader, memory = run.memory,
+    results = archive.results(run),
+  }
+end
+
+local function joined(...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[#parts + 1] = select(i, ...) end
+  return #parts > 0 and table.concat(parts, ", ") or nil
+end
+
+local function versions_text(versions)
+  if type(versions) ~= "table" then return nil end
+  local parts = {}
+  for _, key in ipairs(sorted_keys(versions, "versions")) do
+    parts[#parts + 1] = key .. " " .. tostring(versions[key])
+  end
+  return table.concat(parts, ", ")
+end
+
+local function bytes_text(n)
+  return type(n) == "number" and string.format("%.1f MiB", n / 2 ^ 20) or nil
+end
+
+local function dice_text(result)
+  return result and said("%.3f after epoch %d", result.dice_mean, result.epoch)
+end
+
+--- The summary as text for a terminal, with a line break at the end.
+function archive.describe(run)
+  local s = archive.summary(run)
+  local r, data, agreement, memory = s.results, fields(s.data), fields(s.interreader), fields(s.memory)
+  local lines = {
+    { "experiment", joined(said("%s", s.name), said("seed %s", s.seed)) },
+    { "state", joined(s.finished == true and "finished" or s.finished == false and "not finished" or nil,
+      said("%d epochs", s.epochs)) },
+    { "data", joined(said("%d cases", s.cases), s.patients and said("%d patients train, %d validate",
+      s.patients.train, s.patients.validation), said("sha256 %.16s", data.hash)) },
+    { "protocol", type(data.protocol) == "string" and data.protocol or nil },
+    { "parameters", said("%d", s.parameters) },
+    { "Dice, validation", dice_text(r.validation) },
+    { "  best", dice_text(r.best) },
+    { "Dice, training", dice_text(r.train) },
+    { "  between readers", said("%.3f", agreement.mean) },
+    { "memory", joined(said("planned %s", bytes_text(memory.planned)), said("measured %s",
+      bytes_text(memory.measured))) },
+    { "made", joined(said("%s", s.created), said("%s", s.host), said("%s", s.cpu), said("%d threads", s.threads)) },
+    { "with", versions_text(s.versions) },
+  }
+  local text = {}
+  for _, line in ipairs(lines) do
+    if line[2] then text[#text + 1] = string.format("%-18s %s\n", line[1], line[2]) end
+  end
+  return table.concat(text)
+end
+
+return archive
