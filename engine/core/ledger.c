@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, LABEL = 96 };
+enum { LABEL = 96 };
 
 struct hl_ledger {
   pthread_mutex_t lock;
@@ -91,7 +91,7 @@ const char *hl_ledger_peak_label(const hl_ledger *l) {
 }
 
 void hl_ledger_reset_peak(hl_ledger *l) {
-  if (!l->counting) hl_pool_shrink(0);
+  if (!l->counting) hl_block_trim(0);
   pthread_mutex_lock(&l->lock);
   memcpy(l->peak, l->live, sizeof l->peak);
   memcpy(l->at_peak, l->live, sizeof l->at_peak);
@@ -137,23 +137,6 @@ static size_t room_to_keep(const hl_ledger *l) {
   return peak > live ? peak - live : 0;
 }
 
-static size_t rounded(size_t bytes) {
-  return bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-/* Aligned memory for a booked request: a kept block or a fresh one. */
-static void *block(const hl_ledger *l, size_t bytes) {
-  size_t size = rounded(bytes);
-  if (size < bytes) return NULL;
-  void *p = hl_pool_take(size);
-  if (p != NULL) return p;
-  hl_pool_shrink(room_to_keep(l));
-  p = aligned_alloc(ALIGNMENT, size);
-  if (p != NULL) return p;
-  hl_pool_shrink(0);
-  return aligned_alloc(ALIGNMENT, size);
-}
-
 hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_category c, const char *label,
                        hl_err *e) {
   *out = NULL;
@@ -168,7 +151,7 @@ hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_category c, co
         label, (double)bytes / 1048576.0, hl_category_name(c),
         (double)hl_ledger_live(l, HL_MEM_CATEGORIES) / 1048576.0, (double)l->limit / 1048576.0);
   if (l->counting) return HL_OK;
-  *out = block(l, bytes);
+  *out = hl_block_new(bytes, room_to_keep(l));
   if (*out == NULL) {
     unbook(l, bytes, c);
     return hl_fail(
@@ -185,7 +168,7 @@ void hl_mem_free(hl_ledger *l, void *p, size_t bytes, hl_category c) {
   if (p == NULL && !l->counting) return;
   unbook(l, bytes, c);
   if (l->counting) return;
-  if (!hl_pool_keep(p, rounded(bytes), room_to_keep(l))) free(p);
+  hl_block_free(p, bytes, room_to_keep(l));
 }
 
 void *hl_host_calloc(size_t n, size_t size) {

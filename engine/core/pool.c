@@ -1,18 +1,31 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-/* Smaller ones the C library recycles well by itself. */
-enum { SMALLEST = 128 * 1024, MOST = 256 };
+/* Below this size the C library recycles well by itself. */
+enum { LARGE = 128 * 1024, MOST_KEPT = 256, ALIGNMENT = 64 };
+
+#if defined(__SANITIZE_ADDRESS__)
+static bool is_large(size_t bytes) {
+  (void)bytes;
+  return false; /* a kept block would hide its use after release */
+}
+#else
+static bool is_large(size_t bytes) {
+  return bytes >= LARGE;
+}
+#endif
 
 static struct {
   pthread_mutex_t lock;
   int n;
   size_t kept;
-  void *block[MOST]; /* oldest first */
-  size_t bytes[MOST];
+  void *block[MOST_KEPT]; /* oldest first */
+  size_t bytes[MOST_KEPT];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Takes entry i out of the list; the lock is held. */
@@ -26,7 +39,7 @@ static void *remove_entry(int i) {
   return p;
 }
 
-void *hl_pool_take(size_t bytes) {
+static void *take_kept(size_t bytes) {
   void *p = NULL;
   pthread_mutex_lock(&pool.lock);
   for (int i = pool.n - 1; i >= 0 && p == NULL; i--) /* the newest is still in the caches */
@@ -35,15 +48,42 @@ void *hl_pool_take(size_t bytes) {
   return p;
 }
 
-bool hl_pool_keep(void *p, size_t bytes, size_t room) {
-#if defined(__SANITIZE_ADDRESS__)
-  (void)p, (void)bytes, (void)room;
-  return false; /* a kept block would hide its use after release */
-#else
-  if (bytes < SMALLEST || bytes > room) return false;
-  hl_pool_shrink(room - bytes);
+void hl_block_trim(size_t room) {
   pthread_mutex_lock(&pool.lock);
-  bool fits = pool.n < MOST;
+  while (pool.n > 0 && pool.kept > room) {
+    size_t bytes = pool.bytes[0];
+    munmap(remove_entry(0), bytes);
+  }
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void *map_pages(size_t bytes) {
+  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t rounded(size_t bytes) {
+  return bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+void *hl_block_new(size_t bytes, size_t room) {
+  size_t size = rounded(bytes);
+  if (size < bytes) return NULL;
+  if (!is_large(size)) return aligned_alloc(ALIGNMENT, size);
+  void *p = take_kept(size);
+  if (p != NULL) return p;
+  hl_block_trim(room);
+  p = map_pages(size);
+  if (p != NULL) return p;
+  hl_block_trim(0);
+  return map_pages(size);
+}
+
+static bool keep(void *p, size_t bytes, size_t room) {
+  if (bytes > room) return false;
+  hl_block_trim(room - bytes);
+  pthread_mutex_lock(&pool.lock);
+  bool fits = pool.n < MOST_KEPT;
   if (fits) {
     pool.block[pool.n] = p;
     pool.bytes[pool.n] = bytes;
@@ -52,11 +92,12 @@ bool hl_pool_keep(void *p, size_t bytes, size_t room) {
   }
   pthread_mutex_unlock(&pool.lock);
   return fits;
-#endif
 }
 
-void hl_pool_shrink(size_t room) {
-  pthread_mutex_lock(&pool.lock);
-  while (pool.n > 0 && pool.kept > room) free(remove_entry(0));
-  pthread_mutex_unlock(&pool.lock);
+void hl_block_free(void *p, size_t bytes, size_t room) {
+  size_t size = rounded(bytes);
+  if (!is_large(size))
+    free(p);
+  else if (!keep(p, size, room))
+    munmap(p, size);
 }

@@ -94,7 +94,7 @@ function model:trainer(o)
   step.first_gradient = b.results.probability
   for _, g in ipairs(b.program:gradient(b.total, wrt)) do b.program:output(g, "gradients") end
   b.program:finish()
-  step.parameters, step.layers = b.trainable, b.layers
+  step.parameters, step.layers = b.trainable, b:layer_list()
   step.update_program = update_program(step, o.optim, b)
   return step
 end
@@ -217,13 +217,22 @@ function model:load_weights(weights)
   end
 end
 
---- The layers of a traced step as text: place, shape, parameters.
+--- The layers of a plan as lines: place, kind, shape, trained values.
 function model.listing(layers)
-  local lines = {}
+  local rows, widths = {}, { 0, 0, 0, 0 }
   for i, l in ipairs(layers) do
-    lines[i] = string.format("%-28s %-12s %-24s %10d", l.place, l.kind, table.concat(l.shape, " × "), l.parameters)
+    rows[i] = { l.place, l.kind, table.concat(l.shape, " x "), string.format("%d", l.parameters) }
+    for k, text in ipairs(rows[i]) do widths[k] = math.max(widths[k], utf8.len(text)) end
   end
-  return table.concat(lines, "\n")
+  for i, row in ipairs(rows) do
+    local cells = {}
+    for k, text in ipairs(row) do
+      local gap = string.rep(" ", widths[k] - utf8.len(text))
+      cells[k] = k == 4 and gap .. text or text .. gap
+    end
+    rows[i] = table.concat(cells, "  ")
+  end
+  return table.concat(rows, "\n")
 end
 
 return model

@@ -25,8 +25,12 @@ function builder:scope(name, f, ...)
   return table.unpack(results, 1, results.n)
 end
 
+--- "model[2].iunet" or, with a name, "model[2].iunet.name".
 function builder:place(name)
-  local path = table.concat(self.path, ".")
+  local path = ""
+  for _, part in ipairs(self.path) do
+    path = path .. ((path == "" or part:sub(1, 1) == "[") and "" or ".") .. part
+  end
   if not name then return path end
   return path == "" and name or path .. "." .. name
 end
@@ -67,14 +71,28 @@ function builder:head(stride, logits)
   self.heads[#self.heads + 1] = { stride = stride, logits = logits }
 end
 
---- Notes a finished layer for listings.
+--- Notes a finished layer for listings; `y` is its result, or the parts of the state it leaves.
 function builder:note(kind, y)
-  local count = 0
-  local place = self:place()
-  for _, item in ipairs(self.store.list) do
-    if item.name:sub(1, #place) == place then count = count + #item.tensor end
+  local parts = type(y) == "table" and y or { y }
+  local shape = parts[1].shape
+  for i = 2, #parts do shape[2] = shape[2] + parts[i].shape[2] end
+  self.layers[#self.layers + 1] = { place = self:place(), kind = kind, shape = shape, parameters = 0 }
+end
+
+--- The noted layers, each with the number of trained values at its place and below (as far as no other
+--- layer is nearer to them).
+function builder:layer_list()
+  for _, layer in ipairs(self.layers) do layer.parameters = 0 end
+  for _, t in ipairs(self.trainable) do
+    local nearest, length = nil, -1
+    for _, layer in ipairs(self.layers) do
+      local rest = t.parameter.name:sub(#layer.place + 1, #layer.place + 1)
+      local inside = t.parameter.name:sub(1, #layer.place) == layer.place and (rest == "." or rest == "[")
+      if inside and #layer.place > length then nearest, length = layer, #layer.place end
+    end
+    if nearest then nearest.parameters = nearest.parameters + #t.parameter.tensor end
   end
-  self.layers[#self.layers + 1] = { place = place, kind = kind, shape = y.shape, parameters = count }
+  return self.layers
 end
 
 return builder

@@ -127,7 +127,7 @@ local function encode(b, parts, self, plan, strides)
       for j = 1, self.couplings[i] do
         state = b:scope(string.format("coupling[%d]", j), coupling, b, state, self)
       end
-      b:note("couplings", state[1])
+      b:note("couplings", state)
       if not level.skip then return state end
       local matrix = self.mixing and mixing_matrix(b, level.channels) or nil
       local split = repartition(b, state, { level.skip, level.rest }, matrix, self)
@@ -150,7 +150,7 @@ local function decode_level(b, parts, skip, i, self, plan, strides)
       parts = repartition(b, parts, sizes_of(parts), mixing_matrix(b, level.channels), self)
     end
   end
-  b:note("couplings", parts[1])
+  b:note("couplings", parts)
   return parts
 end
 
@@ -182,7 +182,8 @@ local function build(self, b, x)
     levels.check_size(x, totals)
     local c = x.shape[2]
     if c ~= self.channels[1] then
-      error(string.format("the network starts with %d channels (channels[1]), its input has %d", self.channels[1], c), 0)
+      error(string.format("the network starts with %d channels (channels[1]), its input has %d", self.channels[1],
+        c), 0)
     end
     local plan = plan_channels(self.channels, strides)
     local start = repartition(b, { x }, halves(c), nil, self)
