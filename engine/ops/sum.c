@@ -91,18 +91,15 @@ static void add_row(const float *restrict x, double *restrict sum, int64_t n) {
   for (int64_t i = 0; i < n; i++) sum[i] += (double)x[i];
 }
 
-/* sum[j] += x[r·n + j] over rows r. Short rows are taken several at a time, so that additions to
- * one sum do not wait for each other. */
-static void column_sums(const float *restrict x, int64_t rows, int64_t n, double *restrict sum) {
-  if (n > WIDE / 2) {
-    for (int64_t r = 0; r < rows; r++) add_row(x + r * n, sum, n);
-    return;
-  }
+/* sum[j·step] += x[r·n + j] over rows r of n ≤ WIDE numbers. Rows are taken several at a time, so
+ * that additions to one sum do not wait for each other. */
+static void column_sums(const float *restrict x, int64_t rows, int64_t n, double *restrict sum,
+                        int64_t step) {
   double wide[WIDE] = {0};
   int64_t width = WIDE / n * n, total = rows * n, i = 0;
   for (; i + width <= total; i += width) add_row(x + i, wide, width);
   add_row(x + i, wide, total - i);
-  for (i = 0; i < width; i++) sum[i % n] += wide[i];
+  for (i = 0; i < width; i++) sum[i % n * step] += wide[i];
 }
 
 /* Adds the box of axes `axis`… that begins at x to the sums that begin at `sum`. */
@@ -116,8 +113,8 @@ static void add_box(const hl_sum *s, const int64_t *size, const int64_t *stride,
     add_row(x, sum, n);
   } else if (axis == last) {
     for (int64_t i = 0; i < n; i++) sum[i * step] += (double)x[i];
-  } else if (axis == last - 1 && step == 0 && s->step[last] == 1 && stride[axis] == size[last]) {
-    column_sums(x, n, size[last], sum);
+  } else if (axis == last - 1 && step == 0 && size[last] <= WIDE && stride[axis] == size[last]) {
+    column_sums(x, n, size[last], sum, s->step[last]);
   } else {
     for (int64_t i = 0; i < n; i++)
       add_box(s, size, stride, axis + 1, x + i * stride[axis], sum + i * step);

@@ -3,6 +3,7 @@
 #include "mix.h"
 
 #include "deal.h"
+#include "lanes.h"
 
 enum { BLOCK = 64, MOST_CHUNKS = 64 };
 
@@ -16,26 +17,25 @@ static int64_t panel_lanes(int64_t left) {
   return left >= 16 ? 16 : left >= 8 ? 8 : 4;
 }
 
-/* y[v][l] = Σ_i x[v][i] q[i][l] */
-HL_INLINE void tile(const int voxels, const int lanes, const float *x, int64_t x_step,
-                    const float *restrict q, int64_t channels, float *y, int64_t y_step) {
-  float sum[8][16] = {{0}};
-  for (int64_t i = 0; i < channels; i++)
-    for (int v = 0; v < voxels; v++)
-      for (int l = 0; l < lanes; l++)
-        sum[v][l] = hl_madd(q[i * lanes + l], x[v * x_step + i], sum[v][l]);
-  for (int v = 0; v < voxels; v++)
-    for (int l = 0; l < lanes; l++) y[v * y_step + l] = sum[v][l];
-}
-
+/* y[v][l] = Σ_i x[v][i] q[i][l], eight voxels at a time. */
 #define PANEL(LANES)                                                                               \
+  HL_INLINE void tile_##LANES(const int voxels, const float *x, int64_t x_step, const float *q,    \
+                              int64_t channels, float *y, int64_t y_step) {                        \
+    lanes##LANES sum[8];                                                                           \
+    for (int v = 0; v < voxels; v++) sum[v] = (lanes##LANES){0};                                   \
+    for (int64_t i = 0; i < channels; i++) {                                                       \
+      lanes##LANES row = load##LANES(q + i * LANES);                                               \
+      for (int v = 0; v < voxels; v++) sum[v] += row * x[v * x_step + i];                          \
+    }                                                                                              \
+    for (int v = 0; v < voxels; v++) store##LANES(y + v * y_step, sum[v]);                         \
+  }                                                                                                \
   static void panel_##LANES(const float *x, int64_t x_step, const float *q, int64_t channels,      \
                             float *y, int64_t y_step, int64_t n) {                                 \
     int64_t v = 0;                                                                                 \
     for (; v + 8 <= n; v += 8)                                                                     \
-      tile(8, LANES, x + v * x_step, x_step, q, channels, y + v * y_step, y_step);                 \
+      tile_##LANES(8, x + v * x_step, x_step, q, channels, y + v * y_step, y_step);                \
     for (; v < n; v++)                                                                             \
-      tile(1, LANES, x + v * x_step, x_step, q, channels, y + v * y_step, y_step);                 \
+      tile_##LANES(1, x + v * x_step, x_step, q, channels, y + v * y_step, y_step);                \
   }
 PANEL(16)
 PANEL(8)
@@ -144,23 +144,22 @@ const hl_kernel hl_cpu_mix = {.workspace = mix_workspace, .run = mix_run};
 enum { GRAD_BLOCK = 128, GRAD_CHUNKS = 32 };
 
 /* sum[o][l] += Σ_v dy[v][o] x[v][l]: f32 within a block of voxels, f64 across blocks. */
-HL_INLINE void outer(const int rows, const int lanes, const float *restrict dy,
-                     const float *restrict x, int64_t step, int64_t n, double *restrict sum) {
-  float part[8][16] = {{0}};
-  for (int64_t v = 0; v < n; v++)
-    for (int o = 0; o < rows; o++)
-      for (int l = 0; l < lanes; l++)
-        part[o][l] = hl_madd(dy[v * step + o], x[v * step + l], part[o][l]);
-  for (int o = 0; o < rows; o++)
-    for (int l = 0; l < lanes; l++) sum[o * step + l] += (double)part[o][l];
-}
-
 #define OUTER(LANES)                                                                               \
+  HL_INLINE void outer_rows_##LANES(const int rows, const float *dy, const float *x, int64_t step, \
+                                    int64_t n, double *sum) {                                      \
+    lanes##LANES part[8];                                                                          \
+    for (int o = 0; o < rows; o++) part[o] = (lanes##LANES){0};                                    \
+    for (int64_t v = 0; v < n; v++) {                                                              \
+      lanes##LANES row = load##LANES(x + v * step);                                                \
+      for (int o = 0; o < rows; o++) part[o] += row * dy[v * step + o];                            \
+    }                                                                                              \
+    for (int o = 0; o < rows; o++) add##LANES(sum + o * step, part[o]);                            \
+  }                                                                                                \
   static void outer_##LANES(const float *dy, const float *x, int64_t step, int64_t n,              \
                             double *sum) {                                                         \
     int64_t o = 0;                                                                                 \
-    for (; o + 8 <= step; o += 8) outer(8, LANES, dy + o, x, step, n, sum + o * step);             \
-    for (; o < step; o += 4) outer(4, LANES, dy + o, x, step, n, sum + o * step);                  \
+    for (; o + 8 <= step; o += 8) outer_rows_##LANES(8, dy + o, x, step, n, sum + o * step);       \
+    if (o < step) outer_rows_##LANES(4, dy + o, x, step, n, sum + o * step);                       \
   }
 OUTER(16)
 OUTER(8)

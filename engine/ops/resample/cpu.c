@@ -1,25 +1,19 @@
 /* Products of windows of voxels with small matrices, one matrix per channel.
  *
- * The work is cut into rows of coarse voxels along x. For windows of 8, 4 and 2 voxels the matrix
- * loops have constant bounds; lanes are the window's coefficients, which are neighbours in coarse
+ * The work is cut into rows of coarse voxels along x. For windows of 8 and 4 voxels there are
+ * loops of their own; their lanes are a window's coefficients, which are neighbours in coarse
  * memory. */
+#include "lanes.h"
 #include "resample.h"
 
-enum { MOST_CHUNKS = 32, MOST_WINDOW = RESAMPLE_STRIDE * RESAMPLE_STRIDE * RESAMPLE_STRIDE };
+enum {
+  MOST_CHUNKS = 32,
+  MOST_WINDOW = RESAMPLE_STRIDE * RESAMPLE_STRIDE * RESAMPLE_STRIDE,
+  L1_FLOATS = 6144 /* 24 KiB */
+};
 
-typedef struct job {
-  hl_deal fine, coarse;
-  int64_t stride[3], size[3]; /* size: coarse voxels along z, y, x */
-  int64_t rows, window;
-  const float *matrix; /* down: transposed, [c][k][row]; up: [c][row][k] */
-  float *rows_buffer;  /* per chunk: one coarse row, where images do not hold whole windows */
-  double *sums;        /* per chunk, [c][k][row] */
-  float *out;
-  int64_t grain, chunks;
-  bool through_buffer;
-} job;
-
-/* One channel along a coarse row: where its fine voxels and its coarse coefficients lie. */
+/* One channel along a stretch of a coarse row: where its fine voxels and its coarse coefficients
+ * lie. */
 typedef struct lane {
   float *fine[MOST_WINDOW]; /* voxel k of the first window */
   int64_t fine_step;        /* from window to window */
@@ -27,60 +21,110 @@ typedef struct lane {
   int64_t coarse_step, n;
 } lane;
 
-/* Rows of all samples are numbered through, and so are their planes in memory. */
-static void fine_pointers(const job *j, int64_t row, int i, int64_t channel, lane *l) {
+typedef struct job job;
+
+/* Does the work of `channel`, and of more of the `left` channels that lie beside it in both images;
+ * returns how many. `sums` are the chunk's. */
+typedef int64_t (*visitor)(const job *j, const lane *l, int64_t channel, int64_t left,
+                           double *sums);
+
+struct job {
+  hl_deal fine, coarse;
+  int64_t stride[3], size[3]; /* size: coarse voxels along z, y, x */
+  int64_t rows, window;
+  int64_t place[MOST_WINDOW]; /* voxel k of a window, counted in fine voxels from its first one */
+  const float *matrix;        /* down: transposed, [c][k][row]; up: [c][row][k] */
+  float *buffers; /* per chunk: one coarse row, where images do not hold whole windows */
+  double *sums;   /* per chunk, [c][k][row] */
+  float *out;
+  int64_t grain, chunks;
+  int64_t block; /* windows whose voxels and coefficients fit the first-level cache */
+  visitor visit;
+  bool through_buffer, down;
+};
+
+/* ---- walking ---- */
+
+/* The first channel of fine image i, from window `w` of a row. Rows of all samples are numbered
+ * through, and so are their planes in memory. */
+static void lane_open(const job *j, int64_t row, int64_t w, int i, lane *l) {
   int64_t channels = j->fine.channels[i], y = row % j->size[1], z = row / j->size[1];
-  float *base = j->fine.data[i] + channel - j->fine.first[i];
   int64_t y_step = j->size[2] * j->stride[2], z_step = j->size[1] * j->stride[1] * y_step;
-  base += (z * j->stride[0] * z_step + y * j->stride[1] * y_step) * channels;
-  for (int64_t k = 0; k < j->window; k++) {
-    int64_t at[3];
-    hl_resample_place(j->stride, k, at);
-    l->fine[k] = base + (at[0] * z_step + at[1] * y_step + at[2]) * channels;
-  }
+  int64_t first = z * j->stride[0] * z_step + y * j->stride[1] * y_step + w * j->stride[2];
+  for (int64_t k = 0; k < j->window; k++)
+    l->fine[k] = j->fine.data[i] + (first + j->place[k]) * channels;
   l->fine_step = j->stride[2] * channels;
+  l->n = hl_min_i64(j->block, j->size[2] - w);
 }
 
-static void coarse_pointer(const job *j, int64_t row, float *buffer, int64_t channel, lane *l) {
+/* Points the lane to the coefficients of a channel; returns how many channels' lie side by side. */
+static int64_t lane_coarse(const job *j, int64_t row, int64_t w, float *buffer, int64_t channel,
+                           lane *l) {
   int64_t first = channel * j->window;
-  l->n = j->size[2];
   if (j->through_buffer) {
-    l->coarse = buffer + first;
     l->coarse_step = j->coarse.total;
-    return;
+    l->coarse = buffer + w * l->coarse_step + first;
+    return j->fine.total - channel;
   }
   int i = 0;
   while (first >= j->coarse.first[i] + j->coarse.channels[i]) i++;
   l->coarse_step = j->coarse.channels[i];
-  l->coarse = j->coarse.data[i] + row * l->n * l->coarse_step + first - j->coarse.first[i];
+  l->coarse =
+      j->coarse.data[i] + (row * j->size[2] + w) * l->coarse_step + first - j->coarse.first[i];
+  return (j->coarse.first[i] + j->coarse.channels[i] - first) / j->window;
+}
+
+static void walk_block(const job *j, int64_t row, int64_t w, float *buffer, double *sums) {
+  lane l;
+  for (int i = 0; i < j->fine.n; i++) {
+    int64_t end = j->fine.first[i] + j->fine.channels[i], done;
+    lane_open(j, row, w, i, &l);
+    for (int64_t c = j->fine.first[i]; c < end; c += done) {
+      int64_t together = lane_coarse(j, row, w, buffer, c, &l);
+      done = j->visit(j, &l, c, hl_min_i64(together, end - c), sums);
+      for (int64_t k = 0; k < j->window; k++) l.fine[k] += done;
+    }
+  }
+}
+
+static void range(int64_t begin, int64_t end, void *ctx) {
+  const job *j = ctx;
+  int64_t chunk = begin / j->grain, x = j->size[2], numbers = j->coarse.total * j->window;
+  float *buffer = j->through_buffer ? j->buffers + chunk * x * j->coarse.total : NULL;
+  double *sums = j->sums != NULL ? j->sums + chunk * numbers : NULL;
+  if (sums != NULL) memset(sums, 0, (size_t)numbers * sizeof *sums);
+  for (int64_t row = begin; row < end; row++) {
+    if (j->through_buffer && !j->down)
+      hl_deal_gather(&j->coarse, row * x, x, buffer, j->coarse.total);
+    for (int64_t w = 0; w < x; w += j->block) walk_block(j, row, w, buffer, sums);
+    if (j->through_buffer && j->down)
+      hl_deal_scatter(&j->coarse, row * x, x, buffer, j->coarse.total);
+  }
 }
 
 /* ---- down ---- */
 
-HL_INLINE void down_tile(const int windows, const int s, float *const *fine, int64_t fine_step,
-                         const float *restrict m, float *restrict y, int64_t y_step) {
-  float sum[4][8] = {{0}};
-  for (int k = 0; k < s; k++)
-    for (int w = 0; w < windows; w++)
-      for (int r = 0; r < s; r++)
-        sum[w][r] = hl_madd(m[k * s + r], fine[k][w * fine_step], sum[w][r]);
-  for (int w = 0; w < windows; w++)
-    for (int r = 0; r < s; r++) y[w * y_step + r] = sum[w][r];
-}
-
-HL_INLINE void down_lane(const int s, const lane *l, const float *m) {
-  float *at[8];
-  for (int k = 0; k < s; k++) at[k] = l->fine[k];
-  int64_t w = 0;
-  for (; w + 4 <= l->n; w += 4) {
-    down_tile(4, s, at, l->fine_step, m, l->coarse + w * l->coarse_step, l->coarse_step);
-    for (int k = 0; k < s; k++) at[k] += 4 * l->fine_step;
+/* A window's coefficients are Σ_k fine[k] m[k][·]; eight windows at a time. */
+#define DOWN(S)                                                                                    \
+  HL_INLINE void down_tile_##S(const int windows, const lane *l, int64_t w0, const float *m,       \
+                               float *y, int64_t y_step) {                                         \
+    lanes##S sum[8];                                                                               \
+    for (int w = 0; w < windows; w++) sum[w] = (lanes##S){0};                                      \
+    for (int k = 0; k < S; k++) {                                                                  \
+      lanes##S column = load##S(m + k * S);                                                        \
+      const float *x = l->fine[k] + w0 * l->fine_step;                                             \
+      for (int w = 0; w < windows; w++) sum[w] += column * x[w * l->fine_step];                    \
+    }                                                                                              \
+    for (int w = 0; w < windows; w++) store##S(y + w * y_step, sum[w]);                            \
+  }                                                                                                \
+  static void down_##S(const lane *l, const float *m) {                                            \
+    int64_t step = l->coarse_step, w = 0;                                                          \
+    for (; w + 8 <= l->n; w += 8) down_tile_##S(8, l, w, m, l->coarse + w * step, step);           \
+    for (; w + 4 <= l->n; w += 4) down_tile_##S(4, l, w, m, l->coarse + w * step, step);           \
+    for (; w < l->n; w++) down_tile_##S(1, l, w, m, l->coarse + w * step, step);                   \
   }
-  for (; w < l->n; w++) {
-    down_tile(1, s, at, l->fine_step, m, l->coarse + w * l->coarse_step, l->coarse_step);
-    for (int k = 0; k < s; k++) at[k] += l->fine_step;
-  }
-}
+DOWN(8)
+DOWN(4)
 
 static void down_any(int64_t s, const lane *l, const float *m) {
   for (int64_t w = 0; w < l->n; w++) {
@@ -93,95 +137,61 @@ static void down_any(int64_t s, const lane *l, const float *m) {
   }
 }
 
-static void down_window(int64_t s, const lane *l, const float *m) {
-  if (s == 8)
-    down_lane(8, l, m);
-  else if (s == 4)
-    down_lane(4, l, m);
-  else if (s == 2)
-    down_lane(2, l, m);
+static int64_t visit_down(const job *j, const lane *l, int64_t channel, int64_t left,
+                          double *sums) {
+  (void)left;
+  (void)sums;
+  const float *m = j->matrix + channel * j->window * j->window;
+  if (j->window == 8)
+    down_8(l, m);
+  else if (j->window == 4)
+    down_4(l, m);
   else
-    down_any(s, l, m);
-}
-
-static void down_row(const job *j, int64_t row, float *buffer) {
-  lane l;
-  for (int i = 0; i < j->fine.n; i++)
-    for (int64_t c = j->fine.first[i]; c < j->fine.first[i] + j->fine.channels[i]; c++) {
-      fine_pointers(j, row, i, c, &l);
-      coarse_pointer(j, row, buffer, c, &l);
-      down_window(j->window, &l, j->matrix + c * j->window * j->window);
-    }
-  if (j->through_buffer) hl_deal_scatter(&j->coarse, row * l.n, l.n, buffer, j->coarse.total);
-}
-
-static float *buffer_of(const job *j, int64_t begin) {
-  return j->rows_buffer + begin / j->grain * j->size[2] * j->coarse.total;
-}
-
-static void down_range(int64_t begin, int64_t end, void *ctx) {
-  const job *j = ctx;
-  for (int64_t row = begin; row < end; row++) down_row(j, row, buffer_of(j, begin));
+    down_any(j->window, l, m);
+  return 1;
 }
 
 /* ---- up ---- */
 
-/* Four channels and two windows at once: sums[w·4 + c][k]. */
-HL_INLINE void up_sums(const int windows, const int channels, const int s, const float *restrict y,
-                       int64_t y_step, const float *restrict m, float sum[8][8]) {
-  for (int i = 0; i < windows * channels; i++)
-    for (int k = 0; k < s; k++) sum[i][k] = 0;
-  for (int r = 0; r < s; r++)
-    for (int c = 0; c < channels; c++)
-      for (int w = 0; w < windows; w++)
-        for (int k = 0; k < s; k++)
-          sum[w * channels + c][k] =
-              hl_madd(m[(c * s + r) * s + k], y[w * y_step + c * s + r], sum[w * channels + c][k]);
-}
-
-typedef float four __attribute__((vector_size(16)));
-
-HL_INLINE four load(const float *p) {
-  four x;
-  memcpy(&x, p, sizeof x);
-  return x;
-}
-
-/* Rows of four coefficients, eight floats apart, to columns. */
-HL_INLINE void transpose(const float *rows, float *const to[4], int64_t offset) {
-  four a = load(rows), b = load(rows + 8), c = load(rows + 16), d = load(rows + 24);
-  four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  four cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  four out[4] = {__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5),
-                 __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
-                 __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5),
-                 __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7)};
-  for (int k = 0; k < 4; k++) memcpy(to[k] + offset, &out[k], sizeof out[k]);
-}
-
-/* Four neighbouring channels: l is the lane of the first. */
-HL_INLINE void up_four(const int windows, const int s, const lane *l, int64_t w, const float *m) {
-  float sum[8][8];
-  up_sums(windows, 4, s, l->coarse + w * l->coarse_step, l->coarse_step, m, sum);
-  for (int i = 0; i < windows; i++)
-    for (int k = 0; k < s; k += 4) transpose(&sum[i * 4][k], l->fine + k, (w + i) * l->fine_step);
-}
-
-HL_INLINE void up_lanes(const int s, const lane *l, const float *m) {
-  int64_t w = 0;
-  for (; w + 2 <= l->n; w += 2) up_four(2, s, l, w, m);
-  if (w < l->n) up_four(1, s, l, w, m);
-}
-
-HL_INLINE void up_lane(const int s, const lane *l, const float *m) {
-  for (int64_t w = 0; w < l->n; w++) {
-    float sum[8][8];
-    up_sums(1, 1, s, l->coarse + w * l->coarse_step, 0, m, sum);
-    for (int k = 0; k < s; k++) l->fine[k][w * l->fine_step] = sum[0][k];
+/* A window's voxels are Σ_r coarse[r] m[r][·], here of `channels` neighbouring channels of two
+ * windows at a time. Four channels are stored as four neighbouring numbers. */
+#define UP(S)                                                                                      \
+  HL_INLINE void up_sums_##S(const int windows, const int channels, const lane *l, int64_t w,      \
+                             const float *m, lanes##S sum[8]) {                                    \
+    const float *y = l->coarse + w * l->coarse_step;                                               \
+    for (int i = 0; i < windows * channels; i++) sum[i] = (lanes##S){0};                           \
+    for (int r = 0; r < S; r++)                                                                    \
+      for (int c = 0; c < channels; c++) {                                                         \
+        lanes##S row = load##S(m + (c * S + r) * S);                                               \
+        for (int i = 0; i < windows; i++)                                                          \
+          sum[i * channels + c] += row * y[i * l->coarse_step + c * S + r];                        \
+      }                                                                                            \
+  }                                                                                                \
+  HL_INLINE void up_four_##S(const int windows, const lane *l, int64_t w, const float *m) {        \
+    lanes##S sum[8];                                                                               \
+    up_sums_##S(windows, 4, l, w, m, sum);                                                         \
+    for (int i = 0; i < windows; i++)                                                              \
+      for (int k = 0; k < S; k += 4) {                                                             \
+        lanes4 row[4], column[4];                                                                  \
+        for (int c = 0; c < 4; c++) memcpy(&row[c], (float *)&sum[i * 4 + c] + k, sizeof row[c]);  \
+        transpose4(row, column);                                                                   \
+        for (int c = 0; c < 4; c++) store4(l->fine[k + c] + (w + i) * l->fine_step, column[c]);    \
+      }                                                                                            \
+  }                                                                                                \
+  static void up_channels_##S(const lane *l, const float *m) {                                     \
+    int64_t w = 0;                                                                                 \
+    for (; w + 2 <= l->n; w += 2) up_four_##S(2, l, w, m);                                         \
+    if (w < l->n) up_four_##S(1, l, w, m);                                                         \
+  }                                                                                                \
+  static void up_##S(const lane *l, const float *m) {                                              \
+    for (int64_t w = 0; w < l->n; w++) {                                                           \
+      lanes##S sum[8];                                                                             \
+      up_sums_##S(1, 1, l, w, m, sum);                                                             \
+      for (int k = 0; k < S; k++) l->fine[k][w * l->fine_step] = sum[0][k];                        \
+    }                                                                                              \
   }
-}
+UP(8)
+UP(4)
 
 static void up_any(int64_t s, const lane *l, const float *m) {
   for (int64_t w = 0; w < l->n; w++) {
@@ -194,68 +204,44 @@ static void up_any(int64_t s, const lane *l, const float *m) {
   }
 }
 
-/* As many of `left` neighbouring channels as one call can do; returns how many. */
-static int64_t up_window(int64_t s, int64_t left, const lane *l, const float *m) {
-  if (s == 8 && left >= 4)
-    up_lanes(8, l, m);
-  else if (s == 4 && left >= 4)
-    up_lanes(4, l, m);
-  else {
-    if (s == 8)
-      up_lane(8, l, m);
-    else if (s == 4)
-      up_lane(4, l, m);
-    else
-      up_any(s, l, m);
-    return 1;
-  }
-  return 4;
-}
-
-/* Channels from c on whose coefficients lie side by side: those of one fine and one coarse image.
- */
-static int64_t together(const job *j, int i, int64_t c) {
-  int64_t end = j->fine.first[i] + j->fine.channels[i];
-  for (int o = 0; o < j->coarse.n && !j->through_buffer; o++) {
-    int64_t border = (j->coarse.first[o] + j->coarse.channels[o]) / j->window;
-    if (border > c) return hl_min_i64(end, border) - c;
-  }
-  return end - c;
-}
-
-static void up_row(const job *j, int64_t row, float *buffer) {
-  lane l;
-  if (j->through_buffer)
-    hl_deal_gather(&j->coarse, row * j->size[2], j->size[2], buffer, j->coarse.total);
-  for (int i = 0; i < j->fine.n; i++)
-    for (int64_t c = j->fine.first[i]; c < j->fine.first[i] + j->fine.channels[i];) {
-      fine_pointers(j, row, i, c, &l);
-      coarse_pointer(j, row, buffer, c, &l);
-      c += up_window(j->window, together(j, i, c), &l, j->matrix + c * j->window * j->window);
-    }
-}
-
-static void up_range(int64_t begin, int64_t end, void *ctx) {
-  const job *j = ctx;
-  for (int64_t row = begin; row < end; row++) up_row(j, row, buffer_of(j, begin));
+static int64_t visit_up(const job *j, const lane *l, int64_t channel, int64_t left, double *sums) {
+  (void)sums;
+  int64_t s = j->window;
+  const float *m = j->matrix + channel * s * s;
+  bool four = left >= 4 && (s == 8 || s == 4);
+  if (s == 8)
+    (four ? up_channels_8 : up_8)(l, m);
+  else if (s == 4)
+    (four ? up_channels_4 : up_4)(l, m);
+  else
+    up_any(s, l, m);
+  return four ? 4 : 1;
 }
 
 /* ---- gradient of the matrices ---- */
 
 /* sum[k][r] += Σ coarse[r] fine[k] along a row: f32 within 64 windows, f64 beyond. */
-HL_INLINE void grad_lane(const int s, const lane *l, double *restrict sum) {
-  for (int64_t from = 0; from < l->n; from += 64) {
-    int64_t to = hl_min_i64(from + 64, l->n);
-    float part[8][8] = {{0}};
-    for (int64_t w = from; w < to; w++)
-      for (int k = 0; k < s; k++)
-        for (int r = 0; r < s; r++)
-          part[k][r] =
-              hl_madd(l->coarse[w * l->coarse_step + r], l->fine[k][w * l->fine_step], part[k][r]);
-    for (int k = 0; k < s; k++)
-      for (int r = 0; r < s; r++) sum[k * s + r] += (double)part[k][r];
+#define GRAD(S)                                                                                    \
+  static void grad_##S(const lane *l, double *sum) {                                               \
+    float *at[S];                                                                                  \
+    for (int k = 0; k < S; k++) at[k] = l->fine[k];                                                \
+    const float *coarse = l->coarse;                                                               \
+    for (int64_t left = l->n; left > 0; left -= 64) {                                              \
+      lanes##S part[S];                                                                            \
+      for (int k = 0; k < S; k++) part[k] = (lanes##S){0};                                         \
+      for (int64_t w = hl_min_i64(left, 64); w > 0; w--) {                                         \
+        lanes##S row = load##S(coarse);                                                            \
+        for (int k = 0; k < S; k++) {                                                              \
+          part[k] += row * *at[k];                                                                 \
+          at[k] += l->fine_step;                                                                   \
+        }                                                                                          \
+        coarse += l->coarse_step;                                                                  \
+      }                                                                                            \
+      for (int k = 0; k < S; k++) add##S(sum + k * S, part[k]);                                    \
+    }                                                                                              \
   }
-}
+GRAD(8)
+GRAD(4)
 
 static void grad_any(int64_t s, const lane *l, double *restrict sum) {
   for (int64_t w = 0; w < l->n; w++)
@@ -266,30 +252,17 @@ static void grad_any(int64_t s, const lane *l, double *restrict sum) {
     }
 }
 
-static void grad_row(const job *j, int64_t row, float *buffer, double *sums) {
-  lane l;
-  if (j->through_buffer)
-    hl_deal_gather(&j->coarse, row * j->size[2], j->size[2], buffer, j->coarse.total);
-  for (int i = 0; i < j->fine.n; i++)
-    for (int64_t c = j->fine.first[i]; c < j->fine.first[i] + j->fine.channels[i]; c++) {
-      fine_pointers(j, row, i, c, &l);
-      coarse_pointer(j, row, buffer, c, &l);
-      double *sum = sums + c * j->window * j->window;
-      if (j->window == 8)
-        grad_lane(8, &l, sum);
-      else if (j->window == 4)
-        grad_lane(4, &l, sum);
-      else
-        grad_any(j->window, &l, sum);
-    }
-}
-
-static void grad_range(int64_t begin, int64_t end, void *ctx) {
-  const job *j = ctx;
-  int64_t n = j->fine.total * j->window * j->window;
-  double *sums = j->sums + begin / j->grain * n;
-  memset(sums, 0, (size_t)n * sizeof *sums);
-  for (int64_t row = begin; row < end; row++) grad_row(j, row, buffer_of(j, begin), sums);
+static int64_t visit_grad(const job *j, const lane *l, int64_t channel, int64_t left,
+                          double *sums) {
+  (void)left;
+  double *sum = sums + channel * j->window * j->window;
+  if (j->window == 8)
+    grad_8(l, sum);
+  else if (j->window == 4)
+    grad_4(l, sum);
+  else
+    grad_any(j->window, l, sum);
+  return 1;
 }
 
 /* The chunks' sums in the order of the chunks, transposed to [c][row][k]. */
@@ -314,6 +287,14 @@ static bool whole_windows(const hl_desc *coarse, int n, int64_t window) {
   return true;
 }
 
+static void set_places(job *j) {
+  int64_t y_step = j->size[2] * j->stride[2], z_step = j->size[1] * j->stride[1] * y_step, at[3];
+  for (int64_t k = 0; k < j->window; k++) {
+    hl_resample_place(j->stride, k, at);
+    j->place[k] = at[0] * z_step + at[1] * y_step + at[2];
+  }
+}
+
 /* What follows from descriptions alone: the same for the workspace and for the run. */
 static void plan(job *j, const hl_desc *coarse, int n, const int64_t stride[3], bool sums) {
   const int64_t *dim = coarse->shape.dim;
@@ -322,7 +303,9 @@ static void plan(job *j, const hl_desc *coarse, int n, const int64_t stride[3], 
   memcpy(j->stride, stride, sizeof j->stride);
   memcpy(j->size, dim + AXIS_Z, sizeof j->size);
   j->window = hl_resample_window(stride);
+  set_places(j);
   j->rows = dim[AXIS_N] * dim[AXIS_Z] * dim[AXIS_Y];
+  j->block = hl_max_i64(1, L1_FLOATS / (2 * channels) / 8) * 8;
   j->through_buffer = !whole_windows(coarse, n, j->window);
   j->grain = hl_ceil_div(HL_GRAIN, dim[AXIS_X] * channels);
   if (sums || j->through_buffer) /* few chunks, as each needs memory of its own */
@@ -353,7 +336,10 @@ static hl_status down_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
                           void *workspace, hl_err *e) {
   (void)e;
   const hl_resample_attrs *a = c->attrs;
-  job j = {.fine = hl_deal_of(in, c->n_in - 1), .coarse = hl_deal_of(out, c->n_out)};
+  job j = {.fine = hl_deal_of(in, c->n_in - 1),
+           .coarse = hl_deal_of(out, c->n_out),
+           .visit = visit_down,
+           .down = true};
   plan(&j, c->out, c->n_out, a->stride, false);
   int64_t s = j.window, channels = j.fine.total;
   const float *m = hl_tensor_f32(in[c->n_in - 1]);
@@ -361,8 +347,8 @@ static hl_status down_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   for (int64_t i = 0; i < channels * s; i++)
     for (int64_t k = 0; k < s; k++) transposed[(i / s * s + k) * s + i % s] = m[i * s + k];
   j.matrix = transposed;
-  j.rows_buffer = transposed + channels * s * s;
-  hl_parallel_for(j.rows, j.grain, down_range, &j);
+  j.buffers = transposed + channels * s * s;
+  hl_parallel_for(j.rows, j.grain, range, &j);
   return HL_OK;
 }
 
@@ -379,11 +365,12 @@ static hl_status up_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const
                         void *workspace, hl_err *e) {
   (void)e;
   const hl_resample_attrs *a = c->attrs;
-  job j = {.fine = hl_deal_of(out, c->n_out), .coarse = hl_deal_of(in, c->n_in - 1)};
+  job j = {
+      .fine = hl_deal_of(out, c->n_out), .coarse = hl_deal_of(in, c->n_in - 1), .visit = visit_up};
   plan(&j, c->in, c->n_in - 1, a->stride, false);
   j.matrix = hl_tensor_f32(in[c->n_in - 1]);
-  j.rows_buffer = workspace;
-  hl_parallel_for(j.rows, j.grain, up_range, &j);
+  j.buffers = workspace;
+  hl_parallel_for(j.rows, j.grain, range, &j);
   return HL_OK;
 }
 
@@ -402,12 +389,14 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   (void)e;
   const hl_resample_grad_attrs *a = c->attrs;
   int parts = (int)a->parts;
-  job j = {.coarse = hl_deal_of(in, parts), .fine = hl_deal_of(in + parts, c->n_in - parts)};
+  job j = {.coarse = hl_deal_of(in, parts),
+           .fine = hl_deal_of(in + parts, c->n_in - parts),
+           .visit = visit_grad};
   plan(&j, c->in, parts, a->stride, true);
   j.sums = workspace;
-  j.rows_buffer = (float *)(j.sums + j.chunks * hl_shape_numel(&c->out[0].shape));
+  j.buffers = (float *)(j.sums + j.chunks * hl_shape_numel(&c->out[0].shape));
   j.out = hl_tensor_f32(out[0]);
-  hl_parallel_for(j.rows, j.grain, grad_range, &j);
+  hl_parallel_for(j.rows, j.grain, range, &j);
   hl_parallel_for(j.fine.total, 1, grad_finish, &j);
   return HL_OK;
 }
