@@ -145,7 +145,8 @@ static const hl_sample samples[] = {
     {"many channels", {"1x40x2x3x4 image", "40", "40"}, "slope=0.01"},
     {"flat image", {"1x6x1x7x9 image", "6", "6"}, "slope=0.01"},
     {"two voxels", {"2x3x1x1x2 image"}, "eps=0.1"},
-    {"several chunks", {"1x5x17x19x23 image", "5", "5"}, "slope=0.01"},
+    /* Without activation: so many values would meet its kink in a difference quotient. */
+    {"several chunks", {"1x5x17x19x23 image", "5", "5"}, NULL},
     {0},
 };
 static const hl_sample grad_samples[] = {
