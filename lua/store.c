@@ -428,19 +428,13 @@ static int l_open_ids(lua_State *L) {
 }
 
 void hll_open_store(lua_State *L) {
-  static const luaL_Reg methods[] = {{"put", l_put},
-                                     {"put_group", l_put_group},
-                                     {"save", l_save},
-                                     {"limit", l_limit},
-                                     {"has", l_has},
-                                     {"entry", l_entry},
-                                     {"list", l_list},
-                                     {"attrs", l_attrs},
-                                     {"numbers", l_numbers},
-                                     {"get", l_get},
-                                     {"tensor", l_get_tensor},
-                                     {"attr", l_attr},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"put", l_put},           {"put_group", l_put_group},
+                                     {"save", l_save},         {"limit", l_limit},
+                                     {"has", l_has},           {"entry", l_entry},
+                                     {"list", l_list},         {"attrs", l_attrs},
+                                     {"numbers", l_numbers},   {"get", l_get},
+                                     {"tensor", l_get_tensor}, {"attr", l_attr},
+                                     {"close", release_store}, {NULL, NULL}};
   static const luaL_Reg scratch[] = {{"path", l_scratch_path}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"store", l_store},         {"store_open", l_store_open}, {"png_read", l_png_read},

@@ -24,6 +24,7 @@ do for [i = 0:N - 1] {
   set tmargin at screen Y1 / H
   set xrange [-0.5:NX - 0.5]
   set yrange [NY - 0.5:-0.5]
+  rim = 1.5 * NX / (X1 - X0) # around white text, so that it shows on white too
   picture = sprintf("image%d.tsv", C)
   truth = sprintf("truth%d.tsv", C)
   prediction = sprintf("prediction%d.tsv", C)
@@ -33,6 +34,8 @@ do for [i = 0:N - 1] {
     plot picture matrix with image, \
       bar using 1:2 with lines linewidth 5 linecolor rgb "black", \
       bar using 1:2 with lines linewidth 3 linecolor rgb "white", \
+      for [k = 0:7] bar_label using ($1 + rim * cos(k * pi / 4)):($2 + rim * sin(k * pi / 4)):3 \
+        with labels left font face(13) textcolor rgb "black", \
       bar_label using 1:2:3 with labels left font face(13) textcolor rgb "white"
   }
   if (R == 2) {

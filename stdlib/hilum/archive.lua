@@ -402,12 +402,10 @@ local function joined(...)
 end
 
 local function versions_text(versions)
-  if type(versions) ~= "table" then return nil end
   local parts = {}
-  for _, key in ipairs(sorted_keys(versions, "versions")) do
-    parts[#parts + 1] = key .. " " .. tostring(versions[key])
-  end
-  return table.concat(parts, ", ")
+  for key, version in pairs(fields(versions)) do parts[#parts + 1] = tostring(key) .. " " .. tostring(version) end
+  table.sort(parts)
+  return #parts > 0 and table.concat(parts, ", ") or nil
 end
 
 local function bytes_text(n)

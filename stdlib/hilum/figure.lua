@@ -85,7 +85,8 @@ end
 -- "629 nodules of 300 patients: 240 train, 60 validate; seed 7"
 local function note(run)
   local split, parts = fields(run.split), {}
-  if type(run.cases) == "table" then parts[1] = string.format("%d nodules", #run.cases) end
+  local nodules = #fields(run.cases)
+  if nodules > 0 then parts[1] = nodules == 1 and "1 nodule" or nodules .. " nodules" end
   if type(split.train) == "table" and type(split.validation) == "table" then
     parts[#parts + 1] = string.format("patients: %d training, %d validation", #split.train, #split.validation)
   end
