@@ -90,7 +90,7 @@ local function column(id, size, dice)
 end
 
 local function escaped(text)
-  return (text:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;"))
+  return (text:gsub("&", "&amp;"):gsub("<", "&lt;"))
 end
 
 -- Both files are there, and the picture is one of at least this size.
