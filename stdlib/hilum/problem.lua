@@ -47,7 +47,7 @@ local function internal(source)
   return source:sub(1, #root) == root
 end
 
-local last_line -- { source, line } of the last line a watched script executed
+local last_function, last_line -- where a watched script executed its last line
 
 local function text(source, line)
   local first = source:sub(1, 1)
@@ -55,16 +55,20 @@ local function text(source, line)
   return line and line > 0 and name .. ":" .. line or name
 end
 
+local function last_text()
+  return text(debug.getinfo(last_function, "S").source, last_line)
+end
+
 --- "file:line" of the innermost caller that is not part of hilum, or nil.
 function problem.place()
   local level, lost = 2, false
   while true do
     local info = debug.getinfo(level, "Slt")
-    if not info then return lost and last_line and text(last_line[1], last_line[2]) or nil end
+    if not info then return lost and last_line and last_text() or nil end
     if info.what ~= "C" and internal(info.source) then
       lost = lost or info.istailcall
     elseif lost and last_line then
-      return text(last_line[1], last_line[2]) -- `return hl.experiment {…}` leaves no frame behind
+      return last_text() -- `return hl.experiment {…}` leaves no frame behind
     elseif info.what ~= "C" then
       return text(info.source, info.currentline)
     end
@@ -77,19 +81,31 @@ function problem.raise(code, message)
   error(problem.new(code, message, problem.place()), 0)
 end
 
+local outside = setmetatable({}, { __mode = "k" }) -- function -> it is not part of hilum
+
+local function is_outside(f)
+  if outside[f] == nil then
+    local info = debug.getinfo(f, "S")
+    outside[f] = info.what ~= "C" and not internal(info.source)
+  end
+  return outside[f]
+end
+
 --- Calls fn(...) while remembering the last line executed outside hilum, so that tail calls in a script
---- keep their place. `every(n)`, optional, is called now and then and may raise.
+--- keep their place. `every()`, optional, is called now and then and may raise.
 function problem.watch(every, fn, ...)
-  local function hook(event, line)
-    if event == "count" then return every() end
-    local info = debug.getinfo(2, "S")
-    if info.what ~= "C" and not internal(info.source) then last_line = { info.source, line } end
+  local lines = 0
+  local function hook(_, line)
+    local f = debug.getinfo(2, "f").func
+    if is_outside(f) then last_function, last_line = f, line end
+    lines = lines + 1
+    if every and lines % 10000 == 0 then every() end -- loops pass here too: each turn counts as a line
   end
   local old, mask, count = debug.gethook()
-  debug.sethook(hook, "l", every and 100000 or 0)
+  debug.sethook(hook, "l")
   local result = table.pack(pcall(fn, ...))
   debug.sethook(old, mask, count)
-  last_line = nil
+  last_function, last_line = nil, nil
   if not result[1] then error(result[2], 0) end
   return table.unpack(result, 2, result.n)
 end

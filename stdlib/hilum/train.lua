@@ -90,6 +90,12 @@ local function provenance()
     platform = host.system .. " " .. host.machine }
 end
 
+-- The protocol as a sentence for people and, where the source gives them, as its parts.
+local function data_of(set)
+  local parts = type(set.protocol) == "table" and set.protocol or nil
+  return { hash = set.hash, protocol = tostring(set.protocol), details = parts }
+end
+
 local function new_run(spec, o)
   local set, sides = o.set, o.sides
   return {
@@ -102,7 +108,7 @@ local function new_run(spec, o)
     },
     drawn = { epoch = {}, case = {}, what = {} },
     weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false },
-    provenance = provenance(), data = { hash = set.hash, protocol = set.protocol },
+    provenance = provenance(), data = data_of(set),
     parameters = o.ready.plan.parameters, memory = { planned = o.ready.plan.bytes.peak },
     log = {}, panel = {}, interreader = {},
   }
@@ -246,7 +252,9 @@ local function finish(s)
   local chosen = evaluate.panel_cases(s.sides.validation_cases, result.dice)
   local fine
   fine, err = measure(s, "panel", chosen, function(case, batch, prediction, dice)
-    run.panel[#run.panel + 1] = evaluate.column(s.set.cases[case], batch, prediction, dice)
+    local column = evaluate.column(s.set.cases[case], batch, prediction, dice)
+    column.spacing_mm = { s.spec.data.spacing_mm[2], s.spec.data.spacing_mm[3] }
+    run.panel[#run.panel + 1] = column
   end)
   if not fine then return nil, err end
   run.state.finished = true

@@ -41,6 +41,7 @@ toy.source = schema.constructor("toy.source", {
   fields = {
     patients = schema.int { default = 5, min = 1 },
     crop = schema.zyx { default = 8, min = 1 },
+    spacing_mm = schema.zyx { default = 1, whole = false },
     seed = schema.int { default = 1 },
     broken = schema.int { default = 0, doc = "this case holds a NaN" },
     lost = schema.int { default = 0, doc = "this case cannot be loaded" },

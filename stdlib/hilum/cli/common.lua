@@ -20,8 +20,9 @@ function common.with(shared, own)
   return table.move(own, 1, #own, #list + 1, list)
 end
 
---- The experiment and the record of its sources.
+--- The experiment and the record of its sources. From here on, Ctrl-C asks instead of killing.
 function common.load(given)
+  engine.on_interrupt("flag")
   local set = {}
   for i, text in ipairs(given.set or {}) do
     local setting, err = experiment.parse_setting(text, require "hilum")
@@ -54,6 +55,15 @@ function common.read_run(path, without)
   local run, err = archive.run_read(path, { without = without })
   if not run then error(problem.of(err), 0) end
   return run
+end
+
+--- The problems in a list that also holds notes (code "ok").
+function common.problems(list)
+  local problems = {}
+  for _, one in ipairs(list) do
+    if one.code ~= "ok" then problems[#problems + 1] = one end
+  end
+  return problems
 end
 
 --- Makes the folder that a file will lie in; raises.

@@ -1,6 +1,7 @@
 -- hilum data: looking at folders of images, making the phantom.
 
 local common = require "hilum.cli.common"
+local data = require "hilum.data"
 local engine = require "hilum.engine"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
@@ -23,36 +24,21 @@ end
 
 -- ---- scan ----
 
--- Notes have the code "ok"; everything else is a problem.
-local function count_problems(list)
-  local n = 0
-  for _, one in ipairs(list) do
-    if one.code ~= "ok" then n = n + 1 end
-  end
-  return n
-end
-
 local function series_line(s)
   return string.format("  %-24s %4d slices %d × %d, %.3g × %.3g × %.3g mm, %s", s.patient, s.slices, s.rows,
     s.columns, s.spacing_mm[1], s.spacing_mm[2], s.spacing_mm[3], s.xml and "with marks" or "without marks")
 end
 
 local function scan_lines(index)
-  local lines, marks = {}, { outlines = 0, points = 0, non_nodules = 0 }
+  local lines = {}
   local function add(...) lines[#lines + 1] = string.format(...) end
-  for _, xml in ipairs(index.xml) do
-    if not xml.superseded then
-      for name, n in pairs(marks) do marks[name] = n + xml[name] end
-    end
-  end
   add("files         %d: %d CT slices, %d other DICOM, %d readings of CT, %d of radiographs, %d others",
     index.files, index.ct_files, index.dicom_files - index.ct_files, index.ct_xml, index.radiograph_xml,
     index.other_files)
-  add("marks         %d outlined, %d points, %d non-nodules", marks.outlines, marks.points, marks.non_nodules)
+  add("marks         %d outlined, %d points, %d non-nodules", index.outlines, index.points, index.non_nodules)
   add("series        %d", #index.series)
   for _, s in ipairs(index.series) do lines[#lines + 1] = series_line(s) end
-  local problems = count_problems(index.problems)
-  add("problems      %d", problems)
+  add("problems      %d", #common.problems(index.problems))
   for _, one in ipairs(index.problems) do
     add("  %s%s: %s", one.code == "ok" and "note: " or "", one.file, one.message)
   end
@@ -67,10 +53,10 @@ local scan = {
   notes = "Exit codes: 0 all files understood, 3 some were not (they are named), 1 nothing could be read.",
   run = function(given)
     local bar, tell = with_bar(given.json)
-    local index = stop_on_interrupt(engine.index, given[1], tell)
+    local index = stop_on_interrupt(data.scan, given[1], tell)
     bar:clear()
     if given.json then common.emit(index) else print(table.concat(scan_lines(index), "\n")) end
-    return count_problems(index.problems) > 0 and WITH_PROBLEMS or 0
+    return #common.problems(index.problems) > 0 and WITH_PROBLEMS or 0
   end,
 }
 

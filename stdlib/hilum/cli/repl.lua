@@ -25,12 +25,15 @@ end
 -- Compiles an expression or a statement. Returns the function, or nil, the message and whether more input
 -- could complete it.
 local function compile(text, name, env)
-  local chunk = load("return " .. text, name, "t", env)
+  local chunk, as_expression = load("return " .. text, name, "t", env)
   if chunk then return chunk end
-  local err
-  chunk, err = load(text, name, "t", env)
+  local as_statement
+  chunk, as_statement = load(text, name, "t", env)
   if chunk then return chunk end
-  return nil, err, err:find("<eof>$") ~= nil
+  for _, err in ipairs { as_statement, as_expression } do
+    if err:find("<eof>$") then return nil, err, true end
+  end
+  return nil, as_statement, false
 end
 
 local function show(results, env)

@@ -54,9 +54,11 @@ local function data_lines(spec, set, sides)
     "data          %d cases of %d patients; training %d cases of %d patients, validation %d of %d", #set.cases,
     #sides.train + #sides.validation, #sides.train_cases, #sides.train, #sides.validation_cases,
     #sides.validation) }
-  lines[2] = string.format("protocol      %s, split by %s", set.protocol, spec.split.by)
-  if #(set.problems or {}) > 0 then
-    lines[#lines + 1] = string.format("problems      %d in the data (hilum data scan names them)", #set.problems)
+  lines[2] = string.format("protocol      %s; split by %s", tostring(set.protocol), spec.split.by)
+  local problems = common.problems(set.problems)
+  if #problems > 0 then
+    lines[#lines + 1] = string.format("problems      %d in the data, the first: %s: %s", #problems,
+      problems[1].file, problems[1].message)
   end
   return lines
 end
@@ -115,7 +117,6 @@ function run.run(given, command)
   local start = engine.clock()
   local threads = options.number(command, given, "threads", nil, 1)
   if given.out then check_out(given.out) end
-  engine.on_interrupt("flag")
   local spec, record = common.load(given)
   local out = given.out or default_out(spec.name)
   if not given.out then check_out(out) end

@@ -1,0 +1,123 @@
+# The command line: help, exit codes, and what is refused before anything is computed.
+. "$HILUM_SOURCE/tests/tap.sh"
+
+experiment=$HILUM_SOURCE/experiments/unet.lua
+
+run "$HILUM" --version
+is "$status" 0 "the version is told"
+like "$stdout" "^hilum [0-9]+\.[0-9]+\.[0-9]+$" "as one line"
+
+run "$HILUM" --help
+is "$status" 0 "help is no failure"
+for command in run plan show plot data repl; do
+  like "$stdout" "^  $command " "help lists $command"
+  run "$HILUM" "$command" --help
+  is "$status" 0 "$command has its own help"
+  like "$stdout" "^hilum $command" "which names it"
+  run "$HILUM" --help
+done
+run "$HILUM" help data scan
+like "$stdout" "^hilum data scan DIR" "help for a command inside a family"
+
+run "$HILUM"
+is "$status" 2 "without a terminal, no command is a mistake"
+run "$HILUM" rnu
+is "$status" 2 "an unknown command"
+like "$stderr" "unknown command 'rnu' \(did you mean 'run'\?\)" "with the nearest one"
+is "$stdout" "" "and nothing on stdout"
+run "$HILUM" data scna .
+is "$status" 2 "an unknown command of a family"
+like "$stderr" "did you mean 'scan'\?" "with the nearest one"
+
+run "$HILUM" run
+is "$status" 2 "a missing argument"
+like "$stderr" "EXPERIMENT.lua is missing" "is named"
+run "$HILUM" run a.lua b.lua
+is "$status" 2 "one argument too many"
+like "$stderr" "unexpected argument 'b.lua'" "is named"
+run "$HILUM" run a.lua --ouy x.h5
+is "$status" 2 "an unknown option"
+like "$stderr" "unknown option '--ouy' \(did you mean '--out'\?\)" "with the nearest one"
+run "$HILUM" run a.lua --out
+is "$status" 2 "an option without its value"
+like "$stderr" "--out needs a value \(RUN.h5\)" "is named"
+run "$HILUM" run a.lua --quiet=yes
+like "$stderr" "--quiet takes no value" "an option with a value it does not take"
+run "$HILUM" run a.lua --out x --out y
+like "$stderr" "--out is given twice" "an option given twice"
+run "$HILUM" run a.lua --threads many
+is "$status" 2 "a number that is none"
+like "$stderr" "--threads: expected a whole number from 1 on, got 'many'" "is named"
+run "$HILUM" run a.lua --threads 0
+is "$status" 2 "no threads at all"
+
+run "$HILUM" run nowhere.lua
+is "$status" 1 "a script that is not there"
+like "$stderr" "nowhere.lua: cannot be read: No such file" "is named"
+printf '\033Lua junk' >binary.lua
+run "$HILUM" plan binary.lua
+is "$status" 1 "a bytecode chunk"
+like "$stderr" "binary.lua: is a compiled Lua chunk; only text is loaded" "is refused by name"
+printf 'local hl = require "hilum"\n\nreturn hl.nn.conv { oout = 3 }\n' >wrong.lua
+run "$HILUM" plan wrong.lua
+is "$status" 1 "a wrong key"
+like "$stderr" "wrong.lua:3: hl.nn.conv: 2 problems" "is reported at its line"
+like "$stderr" "unknown key 'oout' \(did you mean 'out'\?\)" "with the nearest one"
+printf 'while true do end\n' >forever.lua
+"$HILUM" plan forever.lua >out.txt 2>err.txt &
+job=$!
+sleep 1
+kill -INT $job
+wait $job
+is "$?" 130 "a script that never ends can be interrupted"
+
+run "$HILUM" plan "$experiment" --set train.epoch=3
+is "$status" 1 "a wrong --set"
+like "$stderr" "unknown key 'epoch' \(did you mean 'epochs'\?\)" "is explained"
+run "$HILUM" plan "$experiment" --set train.epochs
+is "$status" 2 "a --set without a value"
+like "$stderr" "expected path=value" "is explained"
+run "$HILUM" plan "$experiment" --set data.crop=33
+is "$status" 1 "a crop that does not fit the network"
+like "$stderr" "33 voxels along z cannot be divided by 8" "is found before anything is computed"
+run "$HILUM" plan "$experiment" --data ./nowhere
+is "$status" 1 "data that is not there"
+like "$stderr" 'the data source "./nowhere" is not there' "is named"
+
+run "$HILUM" plan "$experiment" --set data.crop=16 --set 'model.channels={4,8}'
+is "$status" 0 "a plan"
+like "$stdout" "^parameters +[0-9]+$" "tells parameters"
+like "$stdout" "^memory +[0-9.]+ [KM]iB at the most, at " "memory, and where its peak is"
+like "$stdout" "^steps +about 10 in an epoch" "and the steps of an epoch"
+run "$HILUM" plan "$experiment" --json
+like "$stdout" '"parameters": [0-9]+' "and the same as JSON"
+is "$(ls)" "$(printf 'binary.lua\nerr.txt\nforever.lua\nout.txt\nwrong.lua')" "nothing was written"
+
+echo mine >there.h5
+run "$HILUM" run "$experiment" --out there.h5
+is "$status" 1 "an archive that is there"
+like "$stderr" "there.h5: already exists" "is not overwritten"
+is "$(cat there.h5)" mine "and left as it is"
+mkdir closed && chmod 555 closed
+if [ -w closed ]; then
+  skip "this user may write anywhere" 2
+else
+  run "$HILUM" run "$experiment" --out closed/run.h5
+  is "$status" 1 "a folder that cannot be written to"
+  like "$stderr" "closed/run.h5" "is found out at once"
+fi
+run "$HILUM" show there.h5
+is "$status" 1 "a file that is no archive"
+like "$stderr" "there.h5" "is named"
+run "$HILUM" plot nowhere.h5
+is "$status" 1 "an archive that is not there"
+like "$stderr" "nowhere.h5" "is named"
+run "$HILUM" data scan nowhere
+is "$status" 1 "a folder that is not there"
+like "$stderr" "nowhere" "is named"
+
+run "$HILUM" doctor
+is "$status" 0 "the doctor looks around"
+like "$stdout" "^threads +[0-9]+" "and counts threads"
+
+finish
