@@ -298,6 +298,50 @@ static void test_ledger_counting(void) {
   is_int(hl_ledger_live(hl_ledger_main(), HL_MEM_DATA), 0, "the main ledger cannot be freed");
 }
 
+static long resident_bytes(void) {
+  FILE *f = fopen("/proc/self/statm", "r");
+  long total = 0, resident = -1;
+  if (f == NULL || fscanf(f, "%ld %ld", &total, &resident) != 2) resident = -1;
+  if (f != NULL) fclose(f);
+  return resident < 0 ? -1 : resident * sysconf(_SC_PAGESIZE);
+}
+
+/* Large blocks are kept for reuse, but the process never holds more than the ledger's peak. */
+static void test_large_blocks(void) {
+  enum { ROUNDS = 400, MIB = 1 << 20 };
+  hl_err e = {0};
+  hl_ledger *l = hl_ledger_main();
+  hl_ledger_reset_peak(l);
+  const long before = resident_bytes();
+  unsigned char *previous = NULL;
+  size_t previous_bytes = 0;
+  int bad = 0, refused = 0;
+  for (int i = 0; i < ROUNDS; i++) {
+    size_t bytes = (size_t)(1 + i * 7 % 13) * MIB + (size_t)(i % 3) * 1000;
+    unsigned char *p = NULL;
+    refused += hl_mem_alloc(l, (void **)&p, bytes, HL_MEM_STATE, "block", &e) != HL_OK;
+    if (p == NULL) break;
+    memset(p, i & 255, bytes);
+    if (previous != NULL) {
+      bad += previous[0] != ((i - 1) & 255) || previous[previous_bytes - 1] != ((i - 1) & 255);
+      hl_mem_free(l, previous, previous_bytes, HL_MEM_STATE);
+    }
+    previous = p;
+    previous_bytes = bytes;
+  }
+  is_int(refused, 0, "large blocks of many sizes");
+  is_int(bad, 0, "no live block is handed out twice");
+  long peak = (long)hl_ledger_peak(l, HL_MEM_CATEGORIES), grown = resident_bytes() - before;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  tap_skip(1, "a sanitizer holds memory of its own");
+#else
+  ok(before < 0 || grown <= peak + MIB, "resident memory grew by %ld KiB, the peak is %ld KiB",
+     grown / 1024, peak / 1024);
+#endif
+  hl_mem_free(l, previous, previous_bytes, HL_MEM_STATE);
+  hl_ledger_reset_peak(l);
+}
+
 static void test_failure_injection(void) {
   hl_err e = {0};
   hl_ledger *l = hl_ledger_main();
@@ -398,6 +442,7 @@ int main(void) {
   test_ledger();
   test_ledger_limits();
   test_ledger_counting();
+  test_large_blocks();
   test_failure_injection();
   test_parallel();
   return tap_done();
