@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+/* Fewer voxels are not worth waking threads for. */
+enum { PARALLEL_FROM = 1 << 20 };
+
 /* Where one output index samples an input axis: between `lo` and `lo + step`, `t` of the way. */
 typedef struct tap {
   int64_t lo;
@@ -107,7 +110,11 @@ static hl_status run(job *j, hl_err *e) {
   taps t;
   HL_TRY(taps_new(&t, j->from, j->to, e));
   j->t = &t;
-  hl_parallel_for(j->to->size[0] * j->to->size[1], 64, rows, j);
+  int64_t n = j->to->size[0] * j->to->size[1];
+  if (n * j->to->size[2] < PARALLEL_FROM)
+    rows(0, n, j);
+  else
+    hl_parallel_for(n, 64, rows, j);
   taps_free(&t);
   return HL_OK;
 }

@@ -1,0 +1,168 @@
+/* Nodules: shape, density, and a place that suits their kind. */
+#include "phantom.h"
+
+#include <math.h>
+
+static const double APART_MM = 38, END_MM = 17;
+enum { TRIES = 600, KINDS = 10 };
+
+/* The kinds come round, so that every phantom has its share of each. */
+typedef struct kind {
+  hl_phantom_place place;
+  double hu, core; /* hu: of what surrounds the core */
+  bool lobulated, spiculated;
+} kind;
+
+static const kind kinds[KINDS] = {
+    {HL_FREE, 35, 0, false, false},      {HL_ON_WALL, 35, 0, false, false},
+    {HL_FREE, -530, 0, false, false},    {HL_ON_VESSEL, 35, 0, true, false},
+    {HL_FREE, 35, 0, true, false},       {HL_ON_WALL, 35, 0, true, false},
+    {HL_FREE, -540, 0.55, false, false}, {HL_FREE, 35, 0, false, true},
+    {HL_ON_VESSEL, 35, 0, false, false}, {HL_FREE, 35, 0, false, false},
+};
+
+static double radius_in(const surface *s, vec direction) {
+  double r = s->radius_mm;
+  for (int i = 0; i < WAVES; i++)
+    if (s->amplitude_mm[i] != 0)
+      r += s->amplitude_mm[i] * sin(vec_dot(s->wave[i], direction) + s->phase[i]);
+  return r;
+}
+
+double surface_distance(const surface *s, vec at) {
+  vec off = vec_add(at, s->centre, -1);
+  vec even = {off.z / s->stretch[0], off.y / s->stretch[1], off.x / s->stretch[2]};
+  double r = vec_length(even);
+  return r - radius_in(s, vec_unit(even));
+}
+
+static void add_waves(surface *s, int from, int to, double amplitude_mm, double frequency,
+                      hl_rng *r) {
+  for (int i = from; i < to; i++) {
+    s->wave[i] = vec_add((vec){0, 0, 0}, random_direction(r), frequency * uniform(r, 0.7, 1.3));
+    s->phase[i] = uniform(r, 0, 6.28);
+    s->amplitude_mm[i] = amplitude_mm * uniform(r, 0.6, 1.2);
+  }
+}
+
+surface surface_vary(const surface *s, double larger_mm, double waves_mm, hl_rng *r) {
+  surface out = *s;
+  out.radius_mm += larger_mm;
+  add_waves(&out, WAVES / 2, WAVES, waves_mm, 2.2, r);
+  return out;
+}
+
+/* Log-normal with a median of 7.4 mm, 4 to 26. */
+static double random_radius(hl_rng *r) {
+  double d = 7.4 * exp(0.36 * hl_rng_normal(r));
+  return 0.5 * fmin(26, fmax(4, d));
+}
+
+static vec random_place(const chest *c, hl_rng *r) {
+  double half = 0.5 * c->height_mm - END_MM;
+  return (vec){uniform(r, -half, half), uniform(r, -c->lung_y, c->lung_y),
+               uniform(r, -c->body_x, c->body_x)};
+}
+
+static double vessel_gap(const tubes *t, vec at) {
+  double least = 1e9;
+  for (int i = 0; i < t->n; i++) {
+    const tube *one = &t->items[i];
+    if (vec_length(vec_add(one->from, at, -1)) > 45) continue;
+    least = fmin(least, tube_distance(one, at));
+  }
+  return least;
+}
+
+static bool is_free(const chest *c, const tubes *t, const surface *s) {
+  double r = s->radius_mm;
+  return lung_distance(c, s->centre) < -(r + 4) && vessel_gap(t, s->centre) > r + 1.2;
+}
+
+/* From a point in the lung outwards to the pleura, then back by a part of the radius. */
+static bool to_wall(const chest *c, surface *s, hl_rng *r) {
+  vec at = s->centre;
+  if (lung_distance(c, at) > -6) return false;
+  vec way = random_direction(r);
+  way.z *= 0.3;
+  if (at.x * way.x < 0) way.x = -way.x; /* not towards the middle */
+  way = vec_unit(way);
+  double d = lung_distance(c, at);
+  for (int i = 0; i < 60 && d < -0.05; i++) {
+    at = vec_add(at, way, fmax(0.05, -0.7 * d));
+    d = lung_distance(c, at);
+  }
+  if (fabs(d) > 0.5 || fabs(at.x) < 18) return false;
+  const double h = 0.5;
+  vec normal = {lung_distance(c, (vec){at.z + h, at.y, at.x}) - d,
+                lung_distance(c, (vec){at.z, at.y + h, at.x}) - d,
+                lung_distance(c, (vec){at.z, at.y, at.x + h}) - d};
+  s->centre = vec_add(at, vec_unit(normal), -uniform(r, 0.45, 0.8) * s->radius_mm);
+  return true;
+}
+
+static bool to_vessel(const chest *c, const tubes *t, surface *s, hl_rng *r) {
+  if (t->n == 0) return false;
+  const tube *one = &t->items[hl_rng_below(r, (uint32_t)t->n)];
+  if (one->hu < 0 || one->r_from < 1 || one->r_from > 2.6) return false;
+  vec axis = vec_unit(vec_add(one->to, one->from, -1)), side = random_direction(r);
+  side = vec_unit(vec_add(side, axis, -vec_dot(side, axis)));
+  s->centre = vec_add(one->from, side, uniform(r, 0.55, 0.95) * s->radius_mm);
+  return lung_distance(c, s->centre) < -(s->radius_mm + 3);
+}
+
+static bool suits(const chest *c, const tubes *t, hl_phantom_place place, surface *s, hl_rng *r) {
+  if (place == HL_ON_WALL) return to_wall(c, s, r);
+  if (place == HL_ON_VESSEL) return to_vessel(c, t, s, r);
+  return is_free(c, t, s);
+}
+
+static bool keeps_away(const chest *c, const surface *s, const finding *before, int n) {
+  if (fabs(s->centre.z) > 0.5 * c->height_mm - END_MM) return false;
+  for (int i = 0; i < n; i++)
+    if (vec_length(vec_add(s->centre, before[i].shape.centre, -1)) < APART_MM) return false;
+  return true;
+}
+
+/* A large one may find no place: it shrinks a little with every try. */
+static bool find_place(finding *f, const chest *c, const tubes *t, const finding *before, int n,
+                       hl_rng *r) {
+  for (int i = 0; i < TRIES; i++) {
+    f->shape.centre = random_place(c, r);
+    if (suits(c, t, f->place, &f->shape, r) && keeps_away(c, &f->shape, before, n)) return true;
+    if (f->shape.radius_mm > 3 && i % 40 == 39) f->shape.radius_mm *= 0.93;
+  }
+  return false;
+}
+
+static void add_spicules(finding *f, hl_rng *r) {
+  const surface *s = &f->shape;
+  for (f->n_spicules = 0; f->n_spicules < SPICULES; f->n_spicules++) {
+    vec way = random_direction(r);
+    double reach = s->radius_mm * uniform(r, 1.35, 1.8);
+    f->spicules[f->n_spicules] = (tube){.from = vec_add(s->centre, way, 0.5 * s->radius_mm),
+                                        .to = vec_add(s->centre, way, reach),
+                                        .r_from = 0.17 * s->radius_mm,
+                                        .r_to = 0.15,
+                                        .hu = f->hu};
+  }
+}
+
+bool finding_random(finding *out, const chest *c, const tubes *t, const finding *before,
+                    int n_before, int64_t number, hl_rng *r) {
+  const kind *k = &kinds[number % KINDS];
+  finding f = {.place = k->place, .lobulated = k->lobulated, .spiculated = k->spiculated};
+  f.hu = k->hu + uniform(r, -30, 30);
+  f.core = k->core;
+  f.core_hu = 20;
+  f.subsolid = k->hu < -400;
+  f.shape.radius_mm = random_radius(r);
+  if (f.subsolid) f.shape.radius_mm = fmax(f.shape.radius_mm, 4);
+  for (int a = 0; a < 3; a++) f.shape.stretch[a] = uniform(r, 0.88, 1.12);
+  if (!find_place(&f, c, t, before, n_before, r)) return false;
+  double relief = f.lobulated ? 0.085 : 0.03;
+  add_waves(&f.shape, 0, WAVES / 2, relief * f.shape.radius_mm, f.lobulated ? 4.2 : 2.4, r);
+  if (f.spiculated) add_spicules(&f, r);
+  *out = f;
+  return true;
+}
