@@ -252,7 +252,7 @@ archive.layout = {
   { key = "interreader", kind = "tree", doc = "Dice of each reader against the majority of the others" },
   { key = "panel", kind = "tree", doc = "for each column of the panel: id, dice, image, truth, prediction" },
   { key = "parameters", kind = "scalar", doc = "number of trained values" },
-  { key = "memory", kind = "tree", doc = "bytes: planned, measured, resident" },
+  { key = "memory", kind = "tree", doc = "bytes: planned for a step, kept, measured, resident" },
   { key = "provenance", kind = "tree", doc = "versions, host, cpu, threads, platform, created (UTC)" },
   { key = "log", kind = "lines", doc = "the lines that the run printed" },
 }

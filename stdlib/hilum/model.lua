@@ -99,10 +99,16 @@ function model:trainer(o)
   return step
 end
 
+-- At once, not when the collector comes by: they are as large as the parameters.
+local function drop_gradients(self)
+  for _, gradient in ipairs(self.gradients or {}) do gradient:free() end
+  self.gradients = nil
+end
+
 --- Forward and backward pass of { image, truth, valid }, tensors { batch, 1, z, y, x }. Returns { loss,
 --- scales = { { scale, loss, weight }, … }, probability }, or nil and an error with code "cancelled".
 function trainer:run(batch)
-  self.gradients = nil -- before the next ones are made
+  drop_gradients(self) -- before the next ones are made
   local out, err = self.program:run { batch.image, batch.truth, batch.valid }
   if not out then return nil, err end
   local result = read_results(self.results, out)
@@ -117,7 +123,7 @@ function trainer:update(rate)
   self.clock:set(1, rate)
   self.clock:set(2, self.steps)
   self.update_program:run(self.gradients)
-  self.gradients = nil
+  drop_gradients(self)
 end
 
 --- The optimiser's tensors by name, and how many steps it has made.

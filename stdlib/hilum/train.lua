@@ -179,6 +179,7 @@ local function learn(s, epoch)
     if not finite(result.loss) then return nil, not_finite(s, epoch, step, cases, result) end
     rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps)
     s.step:update(rate)
+    result.probability:free()
     note_step(s, epoch, result, rate)
     sum = sum + result.loss
     s.bar:update("training", s.run.state.step, s.total_steps,
@@ -197,15 +198,22 @@ local function measure(s, what, cases, visit)
   })
 end
 
+-- A copy of the weights; the one before is let go at once.
+local function keep_best(s)
+  local best = s.run.weights.best or {}
+  for name, tensor in pairs(s.net:weights()) do
+    if best[name] then best[name]:copy_(tensor) else best[name] = tensor:clone() end
+  end
+  s.run.weights.best = best
+end
+
 local function note_epoch(s, row)
   for name, rows in pairs(s.run.curves.epoch) do rows[#rows + 1] = row[name] end
   local state = s.run.state
   state.epoch = row.epoch
   if not s.best or row.dice_validation > s.best then
     s.best, state.best_epoch, state.best_dice = row.dice_validation, row.epoch, row.dice_validation
-    local copy = {}
-    for name, tensor in pairs(s.net:weights()) do copy[name] = tensor:clone() end
-    s.run.weights.best = copy
+    keep_best(s)
   end
 end
 
@@ -215,6 +223,7 @@ local function save(s)
   run.weights.last, run.optimiser = s.net:weights(), s.step:state().tensors
   local _, resident = engine.resident()
   run.memory.measured, run.memory.resident = ledger.peak.all, resident
+  run.memory.kept = ledger.live.data - s.planned_data
   run.log = s.bar.lines
   return archive.run_write(run, s.out)
 end
@@ -307,6 +316,7 @@ function train.run(spec, o)
     feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed, augment = spec.augment }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
     run = new_run(spec, o), watched = watched(o.sides, spec.seed), threshold = threshold_of(spec), saved = 0,
+    planned_data = o.ready.plan.bytes.data,
     total_steps = spec.train.epochs * ((#o.sides.train_cases + batch - 1) // batch),
   }
   engine.reset_peak()

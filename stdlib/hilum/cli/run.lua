@@ -88,8 +88,9 @@ local function result_lines(r, seconds)
     add("readers       Dice %.3f mean, %.3f median: each against the majority of the others, same cases",
       r.interreader.mean, r.interreader.median)
   end
-  add("memory        %s planned, %s measured, %s resident at the most", progress.bytes(r.memory.planned),
-    progress.bytes(r.memory.measured), progress.bytes(r.memory.resident))
+  add("memory        %s planned for a step, %s kept (samples, best weights), %s measured, %s resident",
+    progress.bytes(r.memory.planned), progress.bytes(r.memory.kept), progress.bytes(r.memory.measured),
+    progress.bytes(r.memory.resident))
   add("time          %s", progress.duration(seconds))
   add("archive       %s", r.archive)
   for _, file in ipairs(r.figures) do add("figure        %s", file) end
