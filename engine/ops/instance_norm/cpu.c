@@ -1,13 +1,15 @@
 /* Instance normalisation on channels-last rows.
  *
- * An image's memory is read as rows of L numbers: for C ≤ 32 channels as many whole voxels as fit
- * into 32 lanes (L = 32 exactly where C divides it), else one voxel, in groups of 32 channels. What
- * belongs to a channel (mean, factors, sums) is repeated along the row, so that every inner loop
- * runs over lanes with the same step.
+ * An image's memory is read as rows of L numbers: for C ≤ 32 channels several whole voxels (32
+ * lanes exactly where C divides 32), else one voxel, in groups of 32 channels. What belongs to a
+ * channel (mean, factors, sums) is repeated along the row, so that every inner loop runs over lanes
+ * with the same step.
  *
- * Sums are taken in f64 over chunks of a fixed size and added in the order of the chunks: the bits
- * depend on the shape alone. E[x²] − mean² in f64 is as good as two passes in f32 as long as the
- * mean is below about 10⁴ standard deviations. */
+ * Sums are taken over chunks of a fixed size and added in the order of the chunks: the bits depend
+ * on the shape alone. Statistics are summed in f64 throughout: E[x²] − mean² is then as good as two
+ * passes in f32 as long as the mean is below about 10⁴ standard deviations. Sums of gradients,
+ * which know no such cancellation, are taken in f32 over 16 rows and from there on in f64.
+ */
 #include "instance_norm.h"
 
 #include <hilum/op.h>
@@ -16,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 32, CHUNK = 16384 /* numbers per task, about */ };
+enum { LANES = 32, BLOCK = 16, CHUNK = 16384 /* numbers per task, about */ };
 
 /* What a channel needs, each repeated to `lanes` numbers. */
 enum { MEAN, FACTOR, OFFSET, RSTD, MEAN_G, MEAN_GH, PARAMETERS };
@@ -37,10 +39,19 @@ typedef struct job {
   float *parameter; /* [image][PARAMETERS][lane] */
 } job;
 
+/* As many voxels as fit into the lanes, if possible so that a row is a whole number of vectors. */
+static int64_t voxels_in_row(int64_t channels) {
+  enum { VECTOR = 8 };
+  int64_t most = channels < LANES ? LANES / channels : 1;
+  for (int64_t n = most; n > 0; n--)
+    if (n * channels % VECTOR == 0) return n;
+  return most;
+}
+
 static layout layout_of(const hl_desc *x) {
   const int64_t *d = x->shape.dim;
   layout l = {.images = d[0], .channels = d[1], .voxels = d[2] * d[3] * d[4]};
-  int64_t together = l.channels < LANES ? LANES / l.channels : 1; /* voxels in a row */
+  int64_t together = voxels_in_row(l.channels);
   l.lanes = together * l.channels;
   l.chunk = (CHUNK / l.lanes + 1) * together;
   l.chunks = (l.voxels + l.chunk - 1) / l.chunk;
@@ -67,14 +78,18 @@ static job job_of(const hl_call *c, void *work) {
 
 /* ---- sums over `rows` rows that lie `step` numbers apart, lane by lane ---- */
 
+/* The sums are arrays of the function's own, so that they can live in registers. */
 static inline void sum_squares(const float *restrict x, int64_t rows, int64_t step, int width,
-                               double *restrict sum, double *restrict square) {
+                               double *restrict sum, double *restrict second) {
+  double total[LANES] = {0}, square[LANES] = {0};
   for (int64_t r = 0; r < rows; r++)
     for (int i = 0; i < width; i++) {
       double v = x[r * step + i];
-      sum[i] += v;
+      total[i] += v;
       square[i] += v * v;
     }
+  for (int i = 0; i < width; i++) sum[i] += total[i];
+  for (int i = 0; i < width; i++) second[i] += square[i];
 }
 
 static inline float gradient(float dy, float x, float mean, float factor, float offset,
@@ -82,18 +97,25 @@ static inline float gradient(float dy, float x, float mean, float factor, float 
   return (x - mean) * factor + offset > 0 ? dy : slope * dy;
 }
 
+/* Products and sums of up to BLOCK rows in f32, these sums in f64. */
 static inline void sum_gradients(const float *restrict x, const float *restrict dy,
                                  const float *restrict p, int64_t lanes, float slope, int64_t rows,
                                  int64_t step, int width, double *restrict sum,
-                                 double *restrict dot) {
-  for (int64_t r = 0; r < rows; r++)
-    for (int i = 0; i < width; i++) {
-      float v = x[r * step + i], mean = p[MEAN * lanes + i];
-      float g =
-          gradient(dy[r * step + i], v, mean, p[FACTOR * lanes + i], p[OFFSET * lanes + i], slope);
-      sum[i] += g;
-      dot[i] += g * ((v - mean) * p[RSTD * lanes + i]);
-    }
+                                 double *restrict second) {
+  for (int64_t first = 0; first < rows; first += BLOCK) {
+    int64_t last = rows - first < BLOCK ? rows : first + BLOCK;
+    float total[LANES] = {0}, dot[LANES] = {0};
+    for (int64_t r = first; r < last; r++)
+      for (int i = 0; i < width; i++) {
+        float v = x[r * step + i], mean = p[MEAN * lanes + i];
+        float g = gradient(dy[r * step + i], v, mean, p[FACTOR * lanes + i], p[OFFSET * lanes + i],
+                           slope);
+        total[i] += g;
+        dot[i] += g * ((v - mean) * p[RSTD * lanes + i]);
+      }
+    for (int i = 0; i < width; i++) sum[i] += (double)total[i];
+    for (int i = 0; i < width; i++) second[i] += (double)dot[i];
+  }
 }
 
 /* Sums of `rows` rows from number `at` of the image on, for lanes from `lane` on. */

@@ -144,6 +144,7 @@ static const hl_sample samples[] = {
     {"one channel", {"2x1x5x6x7 image", "1", "1"}, "slope=0.01"},
     {"many channels", {"1x40x2x3x4 image", "40", "40"}, "slope=0.01"},
     {"flat image", {"1x6x1x7x9 image", "6", "6"}, "slope=0.01"},
+    {"seven channels", {"2x7x3x4x5 image", "7", "7"}, "slope=0.01"},
     {"two voxels", {"2x3x1x1x2 image"}, "eps=0.1"},
     /* Without activation: so many values would meet its kink in a difference quotient. */
     {"several chunks", {"1x5x17x19x23 image", "5", "5"}, NULL},
