@@ -63,14 +63,42 @@ local function frame(lists, agreement)
   return f
 end
 
-local function add_best(tables, f, best)
+-- Height in pixels of a curve at x, or nil beside it.
+local function height_at(list, f, x)
+  for i = 1, #list - 1 do
+    local x0, x1 = f.x(list[i][1]), f.x(list[i + 1][1])
+    if x0 <= x and x <= x1 then
+      local share = x1 > x0 and (x - x0) / (x1 - x0) or 0
+      return f.y(list[i][2]) * (1 - share) + f.y(list[i + 1][2]) * share
+    end
+  end
+  return nil
+end
+
+-- The lowest place above the axis for two lines of text from x0 to x1 where none of the curves runs through them.
+local function free_height(lists, f, x0, x1)
+  local heights = {}
+  for _, list in ipairs(lists) do
+    for i = 0, 12 do heights[#heights + 1] = height_at(list, f, x0 + (x1 - x0) * i / 12) end
+  end
+  table.sort(heights)
+  local y = f.bottom + 20
+  for _, h in ipairs(heights) do
+    if h > y - 20 and h < y + 46 then y = h + 26 end
+  end
+  return y
+end
+
+local function add_best(tables, f, best, lists)
   tables.best, tables.best_left, tables.best_right = {}, {}, {}
   if not best then return end
   tables.best = { best, { best[1], f.y0 } }
-  local side = f.x(best[1]) > (f.left + f.right) / 2 and tables.best_left or tables.best_right
-  local gap = side == tables.best_left and -12 or 12
-  side[1] = { f.x(best[1]) + gap, f.bottom + 46, "best epoch" }
-  side[2] = { f.x(best[1]) + gap, f.bottom + 20, string.format("%d: %.3f", best[1], best[2]) }
+  local left = f.x(best[1]) > (f.left + f.right) / 2
+  local near, far = f.x(best[1]) + (left and -12 or 12), f.x(best[1]) + (left and -140 or 140)
+  local y = free_height(lists, f, math.min(near, far), math.max(near, far))
+  local side = left and tables.best_left or tables.best_right
+  side[1] = { near, y + 26, "best epoch" }
+  side[2] = { near, y, string.format("%d: %.3f", best[1], best[2]) }
 end
 
 local function add_readers(tables, f, agreement)
@@ -112,8 +140,8 @@ function figure.dice_curves(run, basename)
     x_label = { { (f.left + f.right) / 2, 20, "epoch" } },
     y_label = { { 26, (f.bottom + f.top) / 2, "mean Dice" } },
   }
-  add_best(tables, f, best_of(validation))
   add_readers(tables, f, agreement)
+  add_best(tables, f, best_of(validation), { train, validation, tables.readers })
   return gnuplot.draw("dice_curves", tables, basename)
 end
 

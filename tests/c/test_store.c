@@ -107,6 +107,7 @@ static void test_tensors(void) {
   tensor_round_trip(counted(HL_U8, HL_PLAIN, (hl_shape){8, {1, 2, 1, 2, 3, 1, 2, 2}}), "8 axes");
   tensor_round_trip(counted(HL_F32, HL_PLAIN, (hl_shape){2, {100, 100}}), "one chunk");
   tensor_round_trip(counted(HL_F32, HL_PLAIN, (hl_shape){3, {7, 300, 301}}), "several chunks");
+  tensor_round_trip(counted(HL_I16, HL_PLAIN, (hl_shape){3, {7, 300, 301}}), "deflated chunks");
   tensor_round_trip(counted(HL_BF16, HL_PLAIN, (hl_shape){1, {1500007}}), "chunks of one axis");
   hl_tensor *whole = counted(HL_I32, HL_PLAIN, (hl_shape){3, {6, 40, 50}}), *cut = NULL,
             *view = NULL;

@@ -4,8 +4,8 @@
  * absolute,
  * "/curves/epoch/dice_train": UTF-8, no empty part, no "." or ".." as a part, up to HL_STORE_PATH
  * bytes; the groups on the way are made when something is put. On disk, axes are in logical order
- * (images n, c, z, y, x), numbers little-endian, text fixed-length; larger tensors are chunked,
- * shuffled, deflated and carry Fletcher-32 sums. The same content always gives the same bytes.
+ * (images n, c, z, y, x), numbers little-endian, text fixed-length; larger arrays are chunked and
+ * carry Fletcher-32 sums, whole numbers deflated. The same content always gives the same bytes.
  * Saved files end in a line with the SHA-256 of everything before it.
  *
  * Files are not trusted: a damaged or hostile one is refused with HL_EFORMAT or HL_EIO and a
