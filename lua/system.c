@@ -294,7 +294,9 @@ static void stop_lua(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
   hl_cancel_clear();
-  luaL_error(L, "interrupted");
+  hl_err e = {0};
+  hl_fail(&e, HL_ECANCELLED, "interrupted");
+  hll_raise(L, &e);
 }
 
 /* First signal: ask. Second: the default action, so that nobody is ever locked in. */

@@ -20,16 +20,18 @@ function common.with(shared, own)
   return table.move(own, 1, #own, #list + 1, list)
 end
 
---- The experiment and the record of its sources. From here on, Ctrl-C asks instead of killing.
+--- The experiment and the record of its sources. Ctrl-C stops a script in the middle; from here on, it asks.
 function common.load(given)
-  engine.on_interrupt("flag")
   local set = {}
   for i, text in ipairs(given.set or {}) do
     local setting, err = experiment.parse_setting(text, require "hilum")
     if not setting then error(problem.new("usage", "--set " .. err), 0) end
     set[i] = setting
   end
-  return experiment.load(given[1], { args = { data = given.data }, set = set })
+  engine.on_interrupt("raise") -- a script may loop for ever
+  local spec, record = experiment.load(given[1], { args = { data = given.data }, set = set })
+  engine.on_interrupt("flag")
+  return spec, record
 end
 
 --- The network of an experiment, planned. What does not fit together is said with the script's name.
