@@ -11,10 +11,7 @@
 
 /* ---- refusals ---- */
 
-static const struct refusal {
-  const char *op, *in[4], *attrs, *text;
-  hl_status code;
-} refusals[] = {
+static const refusal refusals[] = {
     {"conv",
      {"2x64x4x4x4 image", "48x96x3x3x3"},
      "padding=1",
@@ -106,23 +103,6 @@ static const struct refusal {
      "dy is f32{n1 c2 z2 y2 x2}, but the pooled image is f32{n1 c2 z2 y2 x3}",
      HL_ESHAPE},
 };
-
-static void check_refusals(void) {
-  for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-    const struct refusal *r = &refusals[i];
-    hl_err e = {0};
-    attr_space attrs;
-    hl_call c = {.op = hl_op_find(r->op), .attrs = &attrs};
-    hl_status s = hl_attrs_parse(c.op, r->attrs, &attrs, &e);
-    for (; c.n_in < 4 && r->in[c.n_in] != NULL; c.n_in++) {
-      spec in;
-      if (!read_spec(r->in[c.n_in], &in)) ok(false, "the input '%s' can be read", r->in[c.n_in]);
-      c.in[c.n_in] = in.desc;
-    }
-    if (s == HL_OK) s = hl_call_shape(&c, &e);
-    fails(s, r->code, &e, r->text, "%s refuses: %.60s", r->op, r->text);
-  }
-}
 
 /* ---- extreme values ---- */
 
@@ -272,7 +252,7 @@ static void check_threads(void) {
 }
 
 int main(void) {
-  check_refusals();
+  check_refusals(refusals, sizeof refusals / sizeof *refusals);
   check_large_mean();
   check_constant_and_nan();
   check_workspace();

@@ -157,4 +157,28 @@ static inline hl_call call_of(const trial *t, hl_tensor *const *in) {
   return c;
 }
 
+/* ---- refusals ---- */
+
+/* A call that its op must refuse, with `text` in the message. */
+typedef struct refusal {
+  const char *op, *in[4], *attrs, *text;
+  hl_status code;
+} refusal;
+
+static inline void check_refusals(const refusal *r, size_t n) {
+  for (; n > 0; n--, r++) {
+    hl_err e = {0};
+    attr_space attrs;
+    hl_call c = {.op = hl_op_find(r->op), .attrs = &attrs};
+    hl_status s = hl_attrs_parse(c.op, r->attrs, &attrs, &e);
+    for (; c.n_in < 4 && r->in[c.n_in] != NULL; c.n_in++) {
+      spec in;
+      if (!read_spec(r->in[c.n_in], &in)) ok(false, "the input '%s' can be read", r->in[c.n_in]);
+      c.in[c.n_in] = in.desc;
+    }
+    if (s == HL_OK) s = hl_call_shape(&c, &e);
+    fails(s, r->code, &e, r->text, "%s refuses: %.60s", r->op, r->text);
+  }
+}
+
 #endif

@@ -77,8 +77,8 @@ static void set_up(const double *w, double sign, int64_t n, double *m) {
 static void product(const double *a, int64_t a_step, const double *b, int64_t b_step, double f,
                     int64_t n, double *y) {
   for (int64_t i = 0; i < n; i++)
-    for (int64_t k = 0; k < n; k++)
-      for (int64_t l = 0; l < n; l++) y[i * n + k] += f * a[i * a_step + l] * b[l * b_step + k];
+    for (int64_t l = 0; l < n; l++)
+      for (int64_t k = 0; k < n; k++) y[i * n + k] += f * a[i * a_step + l] * b[l * b_step + k];
 }
 
 /* Q = inverse(I+A) (I-A) */
