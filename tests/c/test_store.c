@@ -5,13 +5,16 @@
 
 #include <hilum/disk.h>
 #include <hilum/hash.h>
+#include <hilum/rng.h>
 #include <hilum/store.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[HL_DISK_PATH];
@@ -475,6 +478,42 @@ static void test_places(void) {
   hl_store_free(s);
 }
 
+/* A writer that is killed at any moment leaves a complete file, and what it left beside it goes
+ * with the next one. */
+static void test_killed_writer(void) {
+  hl_err e = {0};
+  enum { KILLS = 12 };
+  int damaged = 0;
+  succeeds(save_samples(in_folder("killed.h5"), &e), &e, "a file");
+  hl_rng r = hl_rng_stream(11, "kill", 0, 0);
+  for (int i = 0; i < KILLS; i++) {
+    pid_t child = fork();
+    if (child == 0)
+      for (;;)
+        if (save_samples(in_folder("killed.h5"), &e) != HL_OK) _exit(1);
+    usleep(2000 + hl_rng_below(&r, 30000));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    hl_store *s = NULL;
+    hl_value v = {0};
+    if (hl_store_open(&s, in_folder("killed.h5"), &e) != HL_OK ||
+        hl_store_get_value(s, "/values/texts", &v, &e) != HL_OK)
+      damaged++;
+    hl_value_free(&v);
+    hl_store_free(s);
+  }
+  is_int(damaged, 0, "killed %d times: the file is always complete", (int)KILLS);
+  int files = files_in_folder();
+  succeeds(save_samples(in_folder("killed.h5"), &e), &e, "written once more");
+  ok(files_in_folder() <= files, "%d files before, %d after", files, files_in_folder());
+  DIR *d = opendir(folder);
+  int left = 0;
+  for (struct dirent *f; d != NULL && (f = readdir(d)) != NULL;)
+    left += strncmp(f->d_name, ".killed.h5.", 11) == 0;
+  if (d != NULL) closedir(d);
+  is_int(left, 0, "nothing of the killed ones is left");
+}
+
 /* ---- failing memory ---- */
 
 static hl_status write_and_read(hl_err *e) {
@@ -527,6 +566,7 @@ int main(void) {
   test_same_bytes();
   test_failing_disk();
   test_places();
+  test_killed_writer();
   test_failing_memory();
   is_int(hl_test_store_open_ids(), 0, "no HDF5 object is open");
   hl_disk_scratch_remove(folder);

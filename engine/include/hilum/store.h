@@ -1,16 +1,16 @@
 /* Named values in one HDF5 file: tensors, text, numbers, lists, and attributes of all of them.
  *
- * A store is made in memory and saved as a whole (disk.h), or opened to be read. Paths are
- * absolute,
- * "/curves/epoch/dice_train": UTF-8, no empty part, no "." or ".." as a part, up to HL_STORE_PATH
- * bytes; the groups on the way are made when something is put. On disk, axes are in logical order
- * (images n, c, z, y, x), numbers little-endian, text fixed-length; larger arrays are chunked and
- * carry Fletcher-32 sums, whole numbers deflated. The same content always gives the same bytes.
- * Saved files end in a line with the SHA-256 of everything before it.
+ * A store is made in memory and saved as a whole (disk.h), or opened to be read. Paths begin
+ * at the root, "/curves/epoch/dice_train": UTF-8, no empty part, no "." or ".." as a part, up to
+ * HL_STORE_PATH bytes; the groups on the way are made when something is put. On disk, axes are in
+ * logical order (images n, c, z, y, x), numbers little-endian, text fixed-length; larger arrays are
+ * chunked and carry Fletcher-32 sums, whole numbers are deflated. The same content always gives the
+ * same bytes. Saved files end in a line with the SHA-256 of everything before it.
  *
- * Files are not trusted: a damaged or hostile one is refused with HL_EFORMAT or HL_EIO and a
- * message that names file and object; links into other files, external and virtual data and filter
- * plug-ins are not followed. Use a store from one thread at a time. */
+ * Files are not trusted: a damaged one is refused with HL_EFORMAT or HL_EIO and a message that
+ * names file and object; links, external and virtual data and filter plug-ins are not followed, and
+ * sizes are looked at before memory is taken. HDF5 itself is not proof against files made to harm
+ * it: read those of strangers in a process that may die. Use a store from one thread at a time. */
 #ifndef HILUM_STORE_H
 #define HILUM_STORE_H
 
