@@ -13,9 +13,10 @@ export LUA_PATH
 # One locale that is always there: messages and numbers are compared as text.
 LC_ALL=C.UTF-8
 export LC_ALL
-# Sanitizers: asking for too much memory is an ordinary failure here, and tests ask for it.
+# Sanitizers: asking for too much memory is an ordinary failure here, and tests ask for it. oneDNN's own
+# threads are not watched.
 ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-}
-TSAN_OPTIONS=allocator_may_return_null=1:${TSAN_OPTIONS:-}
+TSAN_OPTIONS=allocator_may_return_null=1:ignore_noninstrumented_modules=1:${TSAN_OPTIONS:-}
 export ASAN_OPTIONS TSAN_OPTIONS
 
 { "$@"; echo $? >"$tap.status"; } | tee "$tap"
