@@ -111,6 +111,15 @@ local function check_loss(self, net, path, report)
   end
 end
 
+-- Masks have one class.
+local function check_classes(self, nets, report)
+  local last = self.model
+  while #last > 0 do last = last[#last] end
+  if nets == 0 and last.out ~= 1 then
+    report("model", string.format("must predict one channel, the last layer has %s", tostring(last.out)))
+  end
+end
+
 local function check(self, report)
   local nets = 0
   walk(self.model, "model", function(part, path)
@@ -118,7 +127,11 @@ local function check(self, report)
     nets = nets + 1
     check_crop(self, part, path, report)
     check_loss(self, part, path, report)
+    if part.heads.out ~= 1 then
+      report(path .. ".heads.out", string.format("masks have one class: expected 1, got %d", part.heads.out))
+    end
   end)
+  check_classes(self, nets, report)
   if nets > 1 then report("model", string.format("holds %d networks that predict; one is expected", nets)) end
 end
 

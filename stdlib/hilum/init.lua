@@ -13,7 +13,7 @@ return {
   -- writing experiments
   experiment = experiment.new,
   arg = args.get,
-  describe = schema.describe,
+  describe = function(what) print(schema.describe(what)) end,
   data = require "hilum.dataset",
   augment = require "hilum.augment",
   nn = require "hilum.nn",

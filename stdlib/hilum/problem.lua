@@ -38,6 +38,12 @@ function problem.of(err)
   return problem.new(err.code or "error", tostring(err.message), err.where)
 end
 
+--- For xpcall: the same; the way to the error is shown if the environment asks for it (HILUM_TRACEBACK).
+function problem.caught(err)
+  if os.getenv("HILUM_TRACEBACK") then io.stderr:write(debug.traceback(nil, 2), "\n") end
+  return problem.of(err)
+end
+
 -- ---- the user's line ----
 
 -- Everything below this folder is hilum itself; the first caller outside it is the user.

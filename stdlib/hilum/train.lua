@@ -323,7 +323,9 @@ function train.run(spec, o)
   local agreement, err = evaluate.interreader(o.sides.validation_cases, s.feed)
   if err then return nil, err end
   s.run.interreader = agreement and { mean = agreement.mean, median = agreement.median } or {}
-  return loop(s, o)
+  local fine, run, stop = xpcall(loop, problem.caught, s, o)
+  if fine then return run, stop end
+  return nil, kept(s, run) -- no memory, for example
 end
 
 return train

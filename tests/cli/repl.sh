@@ -8,6 +8,8 @@ run "$HILUM" repl -e 'x = 3' -e 'x * 2' -e '_ + 1'
 is "$stdout" "$(printf '6\n7')" "snippets share their globals, and _ is the last value"
 run "$HILUM" repl -e 'hl.nn.conv { out = 2, kernel = 1 }'
 is "$stdout" 'hl.nn.conv { out = 2, kernel = { 1, 1, 1 }, stride = { 1, 1, 1 }, bias = true }' "hl is there, values print as Lua"
+run "$HILUM" repl -e 'hl.describe(hl.augment.flip)'
+like "$stdout" '^  axes = "zyx", -- axes among "zyx", each once; axes that may be mirrored$' "describe prints a schema as Lua"
 run "$HILUM" repl -e 'nil, 1'
 is "$stdout" "$(printf 'nil\n1')" "several values, nil among them"
 run "$HILUM" repl -e '{ 1, "two", a = { b = {} } }'

@@ -76,8 +76,8 @@ for case = 1, 20 do
   if d[1].flip .. d[2].flip ~= drawn[1].flip .. drawn[2].flip then different = different + 1 end
 end
 t.ok(different > 5, "other cases draw otherwise")
-t.raises(function() augment.flip { axes = "zw" } end, "axes: expected axes among", "an axis there is not")
-t.raises(function() augment.flip { probability = 1.5 } end, "probability: expected a number >= 0", "a wrong probability")
+t.raises(function() augment.flip { axes = "zw" } end, "axes: expected axes among", "no such axis")
+t.raises(function() augment.flip { probability = 1.5 } end, "probability: expected a number >= 0", "too probable")
 
 -- ---- metrics ----
 

@@ -82,16 +82,9 @@ local function dispatch(words)
   error(problem.new("usage", string.format("unknown command '%s'%s", name, suggest.hint(name, commands))), 0)
 end
 
--- What stays in sight of an error: the message; the way to it only if asked for.
-local function handler(err)
-  local found = problem.of(err)
-  if os.getenv("HILUM_TRACEBACK") then io.stderr:write(debug.traceback(nil, 2), "\n") end
-  return found
-end
-
 --- Runs the command line `words` (a list without the program's name); returns the exit code.
 function cli.main(words)
-  local fine, result = xpcall(dispatch, handler, words)
+  local fine, result = xpcall(dispatch, problem.caught, words)
   if fine then return result end
   io.stdout:flush()
   io.stderr:write("hilum: ", tostring(result), "\n")

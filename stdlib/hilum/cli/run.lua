@@ -30,11 +30,15 @@ local function default_out(name)
   return string.format("runs/%s-%d.h5", name, n)
 end
 
--- Nothing is overwritten, and a place that cannot be written to is noticed before the training.
-local function check_out(out)
+-- Nothing is overwritten.
+local function refuse_existing(out)
   if engine.file_kind(out) then
     error(problem.new("exists", out .. ": already exists; give another --out or remove it"), 0)
   end
+end
+
+-- A place that cannot be written to is noticed before the training.
+local function make_place(out)
   common.folder_for(out)
   local probe = out .. ".probe"
   local file, err = io.open(probe, "wb")
@@ -49,11 +53,14 @@ local function reporter(given)
   return progress.new { bar = not silent, out = silent and function() end or nil }
 end
 
+local function counted(n, word)
+  return string.format("%d %s%s", n, word, n == 1 and "" or "s")
+end
+
 local function data_lines(spec, set, sides)
-  local lines = { string.format(
-    "data          %d cases of %d patients; training %d cases of %d patients, validation %d of %d", #set.cases,
-    #sides.train + #sides.validation, #sides.train_cases, #sides.train, #sides.validation_cases,
-    #sides.validation) }
+  local function side(cases, patients) return counted(#cases, "case") .. " of " .. counted(#patients, "patient") end
+  local lines = { string.format("data          training %s, validation %s", side(sides.train_cases, sides.train),
+    side(sides.validation_cases, sides.validation)) }
   lines[2] = string.format("protocol      %s; split by %s", tostring(set.protocol), spec.split.by)
   local problems = common.problems(set.problems)
   if #problems > 0 then
@@ -100,6 +107,7 @@ end
 -- Everything after the script was loaded. Returns the run, or nil and a problem.
 local function carry_out(spec, record, out, given, bar)
   local ready = common.prepare(spec, given[1])
+  make_place(out)
   for _, line in ipairs(plan.lines(spec, ready)) do bar:say(line) end
   local set, sides = train.data(spec, bar)
   if not set then return nil, sides end
@@ -117,10 +125,9 @@ end
 function run.run(given, command)
   local start = engine.clock()
   local threads = options.number(command, given, "threads", nil, 1)
-  if given.out then check_out(given.out) end
+  if given.out then refuse_existing(given.out) end
   local spec, record = common.load(given)
   local out = given.out or default_out(spec.name)
-  if not given.out then check_out(out) end
   if threads then engine.threads(threads) end
   local bar = reporter(given)
   local finished, err = carry_out(spec, record, out, given, bar)
