@@ -2,9 +2,11 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Below this size the C library recycles well by itself. */
 enum { LARGE = 128 * 1024, MOST_KEPT = 256, ALIGNMENT = 64 };
@@ -57,7 +59,25 @@ void hl_block_trim(size_t room) {
   pthread_mutex_unlock(&pool.lock);
 }
 
+/* Large blocks lie on huge pages where the system has them: fresh memory then costs a
+ * five-hundredth of the page faults. */
+enum { HUGE_PAGE = 2 * 1024 * 1024 };
+
+static void *map_huge(size_t bytes) {
+  if (bytes > SIZE_MAX - HUGE_PAGE) return NULL;
+  char *p =
+      mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return NULL;
+  size_t before = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), end = (bytes + page - 1) / page * page;
+  if (before > 0) munmap(p, before);
+  if (HUGE_PAGE - before > 0) munmap(p + before + end, HUGE_PAGE - before + bytes - end);
+  madvise(p + before, bytes, MADV_HUGEPAGE); /* a hint: without effect where there are none */
+  return p + before;
+}
+
 static void *map_pages(size_t bytes) {
+  if (bytes >= 2 * (size_t)HUGE_PAGE) return map_huge(bytes);
   void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return p == MAP_FAILED ? NULL : p;
 }
