@@ -1,6 +1,7 @@
 # How a test is added: one line in tests/CMakeLists.txt.
 #   hl_test_c(NAME LABELS … [LINKS …] [INCLUDES …])   tests/c/NAME.c, linked to the library
 #   hl_test_lua(NAME LABELS …)                        tests/lua/NAME.lua, run by the built program
+#   hl_test_golden(TOPIC)                         tests/golden/golden_TOPIC.lua, likewise; label golden-TOPIC
 #   hl_test_cli(NAME LABELS …)                        tests/cli/NAME.sh
 #   hl_test_lint(NAME)                                tests/lint/NAME.lua, run by the system's Lua
 # Every test prints TAP; tests/run-tap.sh keeps it in BUILD/tests/tap and lets prove judge it.
@@ -13,7 +14,8 @@ function(hl_test name)
   cmake_parse_arguments(ARG "" "" "LABELS;COMMAND" ${ARGN})
   set(environment HILUM_SHARED=${HILUM_SHARED} HILUM_SOURCE=${PROJECT_SOURCE_DIR}
       HILUM_BUILD=${PROJECT_BINARY_DIR} HILUM_LUA=${LUA_PROGRAM} HILUM_CMAKE=${CMAKE_COMMAND}
-      HILUM_CC=${CMAKE_C_COMPILER} HILUM_CXX=${CMAKE_CXX_COMPILER})
+      HILUM_CC=${CMAKE_C_COMPILER} HILUM_CXX=${CMAKE_CXX_COMPILER}
+      OMP_WAIT_POLICY=passive)
   if(TARGET hilum_program)
     list(APPEND environment HILUM=$<TARGET_FILE:hilum_program>)
   endif()
@@ -43,6 +45,14 @@ function(hl_test_lua name)
     hl_test(lua.${name} LABELS ${ARG_LABELS}
       COMMAND ${CMAKE_COMMAND} -E env HILUM_TRACEBACK=1
         $<TARGET_FILE:hilum_program> repl ${PROJECT_SOURCE_DIR}/tests/lua/${name}.lua)
+  endif()
+endfunction()
+
+function(hl_test_golden topic)
+  if(TARGET hilum_program)
+    hl_test(golden.${topic} LABELS golden-${topic}
+      COMMAND ${CMAKE_COMMAND} -E env HILUM_TRACEBACK=1
+        $<TARGET_FILE:hilum_program> repl ${PROJECT_SOURCE_DIR}/tests/golden/golden_${topic}.lua)
   endif()
 endfunction()
 

@@ -267,6 +267,8 @@ local function diameter_of(run, column)
   return nil
 end
 
+local KEY_WIDTH = 470
+
 -- Pixels of the page: the columns from left to right, the rows from the top.
 local function panel_page(n)
   local page = { left = 62, gap = 10, head = 92, foot = 92, width = 1200 }
@@ -274,6 +276,7 @@ local function panel_page(n)
   page.cell = (page.width - page.left - 24 - (shown - 1) * page.gap) / shown
   if page.cell > 300 then page.cell = 300 end
   page.width = math.floor(page.left + 24 + n * page.cell + (n - 1) * page.gap + 0.5)
+  page.width = math.max(page.width, KEY_WIDTH) -- one column is narrower than the key below it
   page.height = math.floor(page.head + 3 * page.cell + 2 * page.gap + page.foot + 0.5)
   function page.x(column) return page.left + (column - 1) * (page.cell + page.gap) end
   function page.y(row) return page.height - page.head - row * page.cell - (row - 1) * page.gap end -- lower edge
