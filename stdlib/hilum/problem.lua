@@ -30,12 +30,16 @@ function problem.join(list)
   return problem.new(list[1].code, table.concat(lines, "\n"))
 end
 
+-- The engine's errors begin with the line that called it; where that is hilum's own, it helps nobody.
+local function without_place(message)
+  return (tostring(message):gsub("^%S*hilum/[%w_/]+%.lua:%d+: ", ""))
+end
+
 --- Whatever was raised or returned, as { code, message, where }.
 function problem.of(err)
+  if getmetatable(err) == mt then return err end
   if type(err) ~= "table" or not err.message then return problem.new("error", tostring(err)) end
-  local known = getmetatable(err)
-  if known and known.__tostring then return err end
-  return problem.new(err.code or "error", tostring(err.message), err.where)
+  return problem.new(err.code or "error", without_place(err.message))
 end
 
 --- For xpcall: the same; the way to the error is shown if the environment asks for it (HILUM_TRACEBACK).

@@ -3,6 +3,7 @@
 local common = require "hilum.cli.common"
 local data = require "hilum.data"
 local engine = require "hilum.engine"
+local json = require "hilum.json"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
@@ -55,7 +56,12 @@ local scan = {
     local bar, tell = with_bar(given.json)
     local index = stop_on_interrupt(data.scan, given[1], tell)
     bar:clear()
-    if given.json then common.emit(index) else print(table.concat(scan_lines(index), "\n")) end
+    if given.json then
+      index.series, index.problems = json.list(index.series), json.list(index.problems)
+      common.emit(index)
+    else
+      print(table.concat(scan_lines(index), "\n"))
+    end
     return #common.problems(index.problems) > 0 and WITH_PROBLEMS or 0
   end,
 }
