@@ -34,6 +34,7 @@ local function count(name, totals)
   local text = read(tap_dir .. "/" .. name .. ".tap") or ""
   for line in text:gmatch "[^\n]+" do
     local reason = line:match "^1%.%.0 # SKIP%s*(.*)" or line:match "^ok.* # SKIP%s*(.*)"
+      or line:match "^not ok.* # TODO%s*(.*)"
     if reason then
       totals.skipped = totals.skipped + 1
       local key = name .. ": " .. reason:gsub("\\#", "#")
@@ -76,7 +77,7 @@ for i, key in ipairs(totals.reasons) do
     or string.format("%s (%d checks)", key, totals.reasons[key])
 end
 print ""
-list("Skipped:", totals.reasons)
+list("Skipped, or known to be missing:", totals.reasons)
 list("Failed checks:", totals.failures)
 list("Failed tests:", bad)
 print(string.format("Tests:  %d passed, %d failed, %d skipped", good, #bad, left_out))

@@ -1,0 +1,301 @@
+-- Golden tests: every case of every file of a topic is computed again and compared, in f64 through the
+-- reference of each op and in f32 through the kernels. One TAP line per case tells the worst error of both.
+--
+--   local golden = require "golden.golden"
+--   golden.run {
+--     topic = "ops",
+--     ops = { -- by the case's attribute `op`
+--       conv3d = {
+--         bind = { x = golden.image },                -- how a dataset becomes a tensor; default: as it is
+--         run = function(case, v)                     -- v.x, v.weight, …: values of a live program
+--           return { y = op.conv(v.x, v.weight, v.bias, { stride = case.stride }) }
+--         end,
+--       },
+--     },
+--   }
+--
+-- `case` holds the group's attributes (`config` included, unpacked), its name and the dtype of this pass. v has the
+-- datasets inputs.*, weights.* and state.* without their section. run returns what the file calls outputs.*
+-- (values, tensors, numbers or lists), then optionally the scalar that is differentiated (default: the sum of
+-- outputs times upstream), then optionally gradients by name that are not those of the values in v. Where
+-- something is not there yet, run calls golden.missing("dilation"): the case is a failure marked TODO.
+--
+-- Files are looked for in HILUM_GOLDEN, else in HILUM_SHARED/golden. With HILUM_GOLDEN_OUT=DIR everything computed
+-- in f64 is also written there, under the reference's names of files, groups, datasets and attributes.
+
+local t = require "tap"
+local engine = require "hilum.engine"
+local read_json = require "golden.json"
+
+local golden = {}
+
+-- Largest difference allowed, relative to the largest reference value of the dataset.
+local TOLERANCE = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 2e-5 } }
+
+--- Ends a case: what it needs is not there yet.
+function golden.missing(what)
+  error({ missing = what }, 0)
+end
+
+-- ---- how datasets become tensors ----
+
+local function with_axes(tensor, leading, spatial)
+  local shape = {}
+  for i = 1, leading do shape[i] = tensor.shape[i] end
+  for _ = 1, spatial - (#tensor.shape - leading) do shape[#shape + 1] = 1 end
+  for i = leading + 1, #tensor.shape do shape[#shape + 1] = tensor.shape[i] end
+  return tensor:reshape(shape)
+end
+
+--- N, C and one to three spatial axes as an image.
+function golden.image(tensor)
+  return with_axes(tensor, 2, 3):dense "image"
+end
+
+--- A convolution's weight with one to three spatial axes as one with three.
+function golden.kernel(tensor)
+  return with_axes(tensor, 2, 3)
+end
+
+--- One to three numbers for the last axes as three for z, y, x.
+function golden.zyx(list, filler)
+  local full = { filler, filler, filler }
+  for i = 1, #list do full[3 - #list + i] = list[i] end
+  return full
+end
+
+-- ---- cases ----
+
+-- "grads.F.0.weight" -> "grads", "F.0.weight"
+local function split(name)
+  return name:match "^([^.]*)%.(.*)$"
+end
+
+local function read_case(store, name)
+  local case, group = { name = name }, "/" .. name
+  local config = store:attr(group, "config")
+  for key, value in pairs(config and read_json(config) or {}) do case[key] = value end
+  for _, key in ipairs(store:attrs(group)) do
+    if case[key] == nil and key ~= "config" then case[key] = store:attr(group, key) end
+  end
+  return case
+end
+
+-- Tensors of a case by section and bare name, all f64.
+local function read_data(store, name)
+  local data = { inputs = {}, weights = {}, state = {}, upstream = {}, outputs = {}, grads = {} }
+  for _, dataset in ipairs(store:list("/" .. name)) do
+    local section, bare = split(dataset)
+    if data[section] then data[section][bare] = store:tensor("/" .. name .. "/" .. dataset):to "f64" end
+  end
+  return data
+end
+
+local function sorted(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+-- ---- computing one ----
+
+-- Values of a live program for inputs, weights and state; those with a gradient are trainable.
+local function bind(program, entry, case, data)
+  local values = {}
+  for _, section in ipairs { "inputs", "weights", "state" } do
+    for _, name in ipairs(sorted(data[section])) do
+      local tensor = data[section][name]:to(case.dtype)
+      local shape_it = entry.bind and entry.bind[name]
+      if shape_it then tensor = shape_it(tensor, case) end
+      values[name] = program:bind(name, tensor, data.grads[name] ~= nil)
+    end
+  end
+  return values
+end
+
+local function upstream_of(tensor, out, dtype)
+  return tensor:to(dtype):reshape(out.shape):dense(out.layout)
+end
+
+local function weighted_sum(outputs, data, dtype)
+  local op = engine.op
+  local total
+  for _, name in ipairs(sorted(data.upstream)) do
+    local out = outputs[name]
+    if out then
+      local part = op.sum(op.mul(out, upstream_of(data.upstream[name], out, dtype)))
+      total = total and op.add(total, part) or part
+    end
+  end
+  return total
+end
+
+local function gradients(program, objective, values, data, given)
+  local names, wrt, result = {}, {}, {}
+  for _, name in ipairs(sorted(data.grads)) do
+    if given and given[name] then
+      result[name] = given[name]
+    elseif values[name] then
+      names[#names + 1], wrt[#wrt + 1] = name, values[name]
+    end
+  end
+  if objective and #wrt > 0 then
+    for i, value in ipairs(program:gradient(objective, wrt)) do result[names[i]] = value end
+  end
+  return result
+end
+
+-- A plain f64 tensor of what a case returned: a program's value, a tensor, a number or a list.
+local function plain(x)
+  if type(x) == "number" then return engine.from({ x }, { dtype = "f64" }):reshape {} end
+  if type(x) == "table" then return engine.from(x, { dtype = "f64" }) end
+  local ok, tensor = pcall(function() return x:tensor() end)
+  return (ok and tensor or x):to("f64"):dense "plain"
+end
+
+-- What the case's file calls outputs.* and grads.*, as plain f64 tensors.
+local function compute(entry, case, data)
+  local program = engine.program { live = true }
+  local values = bind(program, entry, case, data)
+  local outputs, objective, given = entry.run(case, values)
+  objective = objective or weighted_sum(outputs, data, case.dtype)
+  local computed = { outputs = {}, grads = {} }
+  for name, value in pairs(gradients(program, objective, values, data, given)) do
+    computed.grads[name] = plain(value)
+  end
+  for name, value in pairs(outputs) do computed.outputs[name] = plain(value) end
+  return computed
+end
+
+-- ---- comparing ----
+
+-- Equal shapes, up to axes of size 1.
+local function same_shape(a, b)
+  local function core(shape)
+    local kept = {}
+    for _, n in ipairs(shape) do
+      if n ~= 1 then kept[#kept + 1] = n end
+    end
+    return table.concat(kept, "x")
+  end
+  return core(a.shape) == core(b.shape)
+end
+
+local function relative_error(got, want)
+  local a, b = got:table(), want:table()
+  local worst, largest = 0, 0
+  for i = 1, #b do
+    local off = a[i] == b[i] and 0 or math.abs(a[i] - b[i])
+    if off ~= off then
+      if not (a[i] ~= a[i] and b[i] ~= b[i]) then return math.huge end
+    else
+      worst = math.max(worst, off)
+    end
+    if b[i] == b[i] and math.abs(b[i]) < math.huge then largest = math.max(largest, math.abs(b[i])) end
+  end
+  return largest > 0 and worst / largest or worst
+end
+
+-- Returns the worst error as text and a list of what is wrong.
+local function compare(computed, data, tolerance)
+  local worst, at, wrong = 0, nil, {}
+  local function problem(...) wrong[#wrong + 1] = string.format(...) end
+  for _, section in ipairs { "outputs", "grads" } do
+    for _, name in ipairs(sorted(data[section])) do
+      local want, got = data[section][name], computed[section][name]
+      if not got then
+        problem("%s.%s was not computed", section, name)
+      elseif not same_shape(got, want) then
+        problem("%s.%s has the shape %s instead of %s", section, name, table.concat(got.shape, "x"),
+          table.concat(want.shape, "x"))
+      else
+        local err = relative_error(got, want)
+        if not at or err > worst then worst, at = err, section .. "." .. name end
+        if err > tolerance[section] then
+          problem("%s.%s is off by %.3g of its largest value, allowed %.3g", section, name, err, tolerance[section])
+        end
+      end
+    end
+  end
+  return string.format("%.2g%s", worst, at and " at " .. at or ""), wrong
+end
+
+-- ---- writing what was computed ----
+
+local function write_case(out, store, name, data, computed)
+  local group = "/" .. name
+  out:put_group(group)
+  for _, key in ipairs(store:attrs(group)) do out:attr(group, key, store:attr(group, key)) end
+  for _, section in ipairs { "outputs", "grads" } do
+    for bare, want in pairs(data[section]) do
+      local got = computed[section][bare]
+      if got and #got == #want then out:put(group .. "/" .. section .. "." .. bare, got:reshape(want.shape)) end
+    end
+  end
+end
+
+-- ---- a topic ----
+
+local function run_case(spec, store, name, out)
+  local case = read_case(store, name)
+  local entry = spec.ops[case.op]
+  if type(entry) == "function" then entry = { run = entry } end
+  local label = string.format("%s (%s)", name, tostring(case.op))
+  if not entry then return t.todo("not there yet", label) end
+  local data = read_data(store, name)
+  local texts, problems = {}, {}
+  for _, dtype in ipairs(spec.dtypes or { "f64", "f32" }) do
+    case.dtype = dtype
+    local fine, result = xpcall(compute, function(e)
+      return type(e) == "table" and e.missing and e or debug.traceback(tostring(e), 2)
+    end, entry, case, data)
+    if not fine and type(result) == "table" then return t.todo(result.missing .. " is not there yet", label) end
+    if fine then
+      local text, wrong = compare(result, data, spec.tolerance and spec.tolerance[dtype] or TOLERANCE[dtype])
+      texts[#texts + 1] = dtype .. " " .. text
+      for _, line in ipairs(wrong) do problems[#problems + 1] = dtype .. ": " .. line end
+      if out and dtype == "f64" then write_case(out, store, name, data, result) end
+    else
+      problems[#problems + 1] = dtype .. ": " .. result
+    end
+  end
+  t.ok(#problems == 0, string.format("%s: %s", label, table.concat(texts, ", ")))
+  for _, line in ipairs(problems) do t.diag("  " .. line) end
+end
+
+local function run_file(spec, folder, file, out_folder)
+  local store = assert(engine.store_open(folder .. "/" .. file))
+  if store:attr("/", "topic") ~= spec.topic then return store:close() end
+  local out = out_folder and engine.store()
+  if out then
+    for _, key in ipairs(store:attrs "/") do out:attr("/", key, store:attr("/", key)) end
+  end
+  t.diag(folder .. "/" .. file)
+  for _, name in ipairs(store:list "/") do
+    run_case(spec, store, name, out)
+    collectgarbage()
+  end
+  if out then assert(out:save(out_folder .. "/" .. file)) end
+  store:close()
+  return true
+end
+
+--- Runs the topic's cases and ends the program. spec: { topic, ops, tolerance = { f32 = { outputs, grads } },
+--- dtypes }.
+function golden.run(spec)
+  local shared = os.getenv "HILUM_SHARED" or (os.getenv "HILUM_SOURCE" or ".") .. "/../shared"
+  local folder = os.getenv "HILUM_GOLDEN" or shared .. "/golden"
+  local names = engine.list_folder(folder)
+  if not names then t.skip_all("no golden vectors: there is no folder " .. folder) end
+  local out_folder = os.getenv "HILUM_GOLDEN_OUT"
+  if out_folder then assert(engine.mkdir(out_folder)) end
+  local found = false
+  for _, file in ipairs(names) do
+    if file:find "%.h5$" and run_file(spec, folder, file, out_folder) then found = true end
+  end
+  if not found then t.skip_all(string.format("%s has no file of the topic '%s'", folder, spec.topic)) end
+  t.done()
+end
+
+return golden

@@ -1,0 +1,113 @@
+-- Golden vectors of single ops. An entry here is how one of the reference's ops is said with engine.op; what has no
+-- entry, and options for which an entry calls golden.missing, are listed as TODO.
+
+local golden = require "golden.golden"
+local engine = require "hilum.engine"
+
+local op = engine.op
+local zyx = golden.zyx
+
+local image_x = { x = golden.image }
+local convolution = { x = golden.image, weight = golden.kernel }
+
+-- An op of one input that has the reference's name and no options.
+local function unary(name, attributes)
+  return {
+    run = function(case, v) return { y = op[name](v.x, attributes and attributes(case)) } end,
+  }
+end
+
+local function binary(name)
+  return { run = function(_, v) return { y = op[name](v.a, v.b) } end }
+end
+
+-- Axes of the reference count from 0, ours from 1.
+local function axes(list)
+  local shifted = {}
+  for i, axis in ipairs(list) do shifted[i] = axis + 1 end
+  return shifted
+end
+
+local function reduction(name)
+  return {
+    run = function(case, v) return { y = op[name](v.x, { axes = axes(case.axes), keep = case.keepdim }) } end,
+  }
+end
+
+-- ---- convolutions ----
+
+local function needs_plain(case)
+  for _, d in ipairs(case.dilation or {}) do
+    if d ~= 1 then golden.missing "dilation" end
+  end
+  if case.groups ~= 1 then golden.missing "groups" end
+end
+
+local function conv(case, v)
+  needs_plain(case)
+  return { y = op.conv(v.x, v.weight, v.bias, { stride = zyx(case.stride, 1), padding = zyx(case.padding, 0) }) }
+end
+
+local function conv_transpose(case, v)
+  needs_plain(case)
+  return {
+    y = op.conv_transpose(v.x, v.weight, v.bias, {
+      stride = zyx(case.stride, 1), padding = zyx(case.padding, 0), output_padding = zyx(case.output_padding, 0),
+    }),
+  }
+end
+
+local function pool(name)
+  return {
+    bind = image_x,
+    run = function(case, v)
+      local kernel, padding = zyx(case.kernel, 1), zyx(case.padding, 0)
+      if case.ceil_mode then golden.missing "ceil_mode" end
+      local padded = padding[1] + padding[2] + padding[3] > 0
+      if name == "avg_pool" and padded and not case.count_include_pad then golden.missing "count_include_pad = 0" end
+      return { y = op[name](v.x, { kernel = kernel, stride = zyx(case.stride, 1), padding = padding }) }
+    end,
+  }
+end
+
+local ops = {
+  conv2d = { bind = convolution, run = conv },
+  conv3d = { bind = convolution, run = conv },
+  conv_transpose2d = { bind = convolution, run = conv_transpose },
+  conv_transpose3d = { bind = convolution, run = conv_transpose },
+  max_pool2d = pool "max_pool",
+  max_pool3d = pool "max_pool",
+  avg_pool2d = pool "avg_pool",
+  avg_pool3d = pool "avg_pool",
+  global_avg_pool3d = {
+    bind = image_x,
+    run = function(_, v) return { y = op.mean(v.x, { axes = "zyx", keep = true }) } end,
+  },
+  instance_norm = {
+    bind = image_x,
+    run = function(case, v) return { y = op.instance_norm(v.x, v.weight, v.bias, { eps = case.eps }) } end,
+  },
+  leaky_relu = unary("leaky_relu", function(case) return { slope = case.slope } end),
+  clamp = unary("clamp", function(case) return { low = case.lo, high = case.hi } end),
+  reduce_sum = reduction "sum",
+  reduce_mean = reduction "mean",
+  concat = {
+    bind = { x0 = golden.image, x1 = golden.image, x2 = golden.image, x3 = golden.image },
+    run = function(_, v)
+      local parts, channels = {}, 0
+      while v["x" .. #parts] do
+        local part = v["x" .. #parts]
+        parts[#parts + 1], channels = part, channels + part.shape[2]
+      end
+      parts[#parts + 1] = { sizes = channels }
+      return { y = op.regroup(table.unpack(parts)) }
+    end,
+  },
+}
+
+for _, name in ipairs { "relu", "sigmoid", "softplus", "tanh", "exp", "log", "sqrt", "square", "abs", "neg" } do
+  ops[name] = unary(name)
+end
+for _, name in ipairs { "add", "sub", "mul", "div" } do ops[name] = binary(name) end
+
+golden.run { topic = "ops", ops = ops }
