@@ -34,7 +34,7 @@ local function count(name, totals)
   local text = read(tap_dir .. "/" .. name .. ".tap") or ""
   for line in text:gmatch "[^\n]+" do
     local reason = line:match "^1%.%.0 # SKIP%s*(.*)" or line:match "^ok.* # SKIP%s*(.*)"
-      or line:match "^not ok.* # TODO%s*(.*)"
+      or line:match "^not ok.* # todo%s*(.*)"
     if reason then
       totals.skipped = totals.skipped + 1
       local key = name .. ": " .. reason:gsub("\\#", "#")

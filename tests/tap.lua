@@ -129,7 +129,7 @@ end
 --- A check that is known to fail, and what it waits for. It does not count against the script.
 function tap.todo(reason, name)
   run = run + 1
-  line("not ok ", tostring(run), " - ", one_line(name), " # TODO ", one_line(reason))
+  line("not ok ", tostring(run), " - ", one_line(name), " # todo ", one_line(reason))
 end
 
 -- Leaves the program; finalisers run, so that leaks show under a sanitizer.

@@ -18,7 +18,7 @@
 -- datasets inputs.*, weights.* and state.* without their section. run returns what the file calls outputs.*
 -- (values, tensors, numbers or lists), then optionally the scalar that is differentiated (default: the sum of
 -- outputs times upstream), then optionally gradients by name that are not those of the values in v. Where
--- something is not there yet, run calls golden.missing("dilation"): the case is a failure marked TODO.
+-- something is not there yet, run calls golden.missing("dilation"): the case is a failure known to be one.
 --
 -- Files are looked for in HILUM_GOLDEN, else in HILUM_SHARED/golden. With HILUM_GOLDEN_OUT=DIR everything computed
 -- in f64 is also written there, under the reference's names of files, groups, datasets and attributes.

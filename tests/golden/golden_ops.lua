@@ -1,5 +1,5 @@
 -- Golden vectors of single ops. An entry here is how one of the reference's ops is said with engine.op; what has no
--- entry, and options for which an entry calls golden.missing, are listed as TODO.
+-- entry, and options for which an entry calls golden.missing, are listed as known failures.
 
 local golden = require "golden.golden"
 local engine = require "hilum.engine"
