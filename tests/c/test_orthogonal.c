@@ -1,4 +1,4 @@
-/* What must hold for any input of the orthogonal ops: Cayley matrices are orthogonal, resampling
+/* What must hold for any input of the orthogonal ops: their matrices are orthogonal, resampling
  * and mixing are undone by their transposes and keep the norm, results do not depend on the number
  * of threads. */
 #define TAP_LEDGER
@@ -54,7 +54,7 @@ static double squares(const hl_tensor *t) {
   return sum;
 }
 
-/* ---- Cayley ---- */
+/* ---- orthogonal matrices ---- */
 
 /* Largest entry of transpose(Q) Q - I over a stack. */
 static double off_orthogonal(const hl_tensor *q, int64_t n) {
@@ -69,42 +69,75 @@ static double off_orthogonal(const hl_tensor *q, int64_t n) {
   return worst;
 }
 
-static hl_tensor *orthogonal(hl_dtype t, int64_t count, int64_t n, double scale) {
+static hl_tensor *orthogonal_by(const char *op, const char *text, hl_dtype t, int64_t count,
+                                int64_t n, double scale) {
   const hl_desc stack = {t, HL_PLAIN, {3, {count, n, n}}}, one = {t, HL_PLAIN, {2, {n, n}}};
   hl_tensor *w = random_of(count > 0 ? &stack : &one, scale, "weights"), *q;
-  run("cayley", NULL, 1, &w, &q);
+  run(op, text, 1, &w, &q);
   hl_tensor_unref(w);
   return q;
 }
 
-static void check_cayley_of(int64_t n, double scale) {
-  hl_tensor *q = orthogonal(HL_F32, 0, n, scale);
+static hl_tensor *orthogonal(hl_dtype t, int64_t count, int64_t n, double scale) {
+  return orthogonal_by("cayley", NULL, t, count, n, scale);
+}
+
+static void check_orthogonal_of(const char *op, const char *text, int64_t n, double scale) {
+  hl_tensor *q = orthogonal_by(op, text, HL_F32, 0, n, scale);
   double narrow = off_orthogonal(q, n);
   hl_tensor_unref(q);
-  q = orthogonal(HL_F64, 0, n, scale);
+  q = orthogonal_by(op, text, HL_F64, 0, n, scale);
   double wide = off_orthogonal(q, n);
   hl_tensor_unref(q);
-  ok(narrow <= 1e-6 && wide <= 1e-12, "cayley of %d x %d, scale %g, is orthogonal: %.1e, %.1e",
+  ok(narrow <= 1e-6 && wide <= 1e-12, "%s of %d x %d, scale %g, is orthogonal: %.1e, %.1e", op,
      (int)n, (int)n, scale, narrow, wide);
 }
 
-static void check_cayley(void) {
+static void check_orthogonal(const char *op, const char *text) {
   static const int64_t sizes[] = {1, 2, 5, 8, 33, 64};
   static const double scales[] = {0, 0.01, 1, 30};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     for (size_t k = 0; k < sizeof scales / sizeof *scales; k++)
-      check_cayley_of(sizes[i], scales[k]);
-  check_cayley_of(256, 1);
+      check_orthogonal_of(op, text, sizes[i], scales[k]);
+  check_orthogonal_of(op, text, 256, 1);
 }
 
-static void check_cayley_of_nan(void) {
+/* exp of a rotation's generator is the rotation: W = [[0, a], [0, 0]] turns by a. */
+static void check_rotation(double angle) {
+  hl_err e = {0};
+  const hl_desc d = {HL_F64, HL_PLAIN, {2, {2, 2}}};
+  hl_tensor *w, *q;
+  succeeds(hl_tensor_zeros(&w, &d, HL_MEM_DATA, "a weight", &e), &e, "a weight");
+  hl_tensor_f64(w)[1] = angle;
+  run("matrix_exp", NULL, 1, &w, &q);
+  double worst = fmax(fabs(at(q, 0) - cos(angle)), fabs(at(q, 1) - sin(angle)));
+  ok(worst <= 1e-13 * fmax(1, angle), "matrix_exp turns by %g: off by %.1e", angle, worst);
+  hl_tensor_unref(w);
+  hl_tensor_unref(q);
+}
+
+/* A column of zeros reflects nothing. */
+static void check_no_reflection(void) {
+  hl_err e = {0};
+  const hl_desc d = {HL_F32, HL_PLAIN, {2, {4, 4}}};
+  hl_tensor *v, *q;
+  succeeds(hl_tensor_zeros(&v, &d, HL_MEM_DATA, "a weight", &e), &e, "a weight");
+  run("householder", "eps=1e-5", 1, &v, &q);
+  double worst = 0;
+  for (int64_t i = 0; i < 16; i++) worst = fmax(worst, fabs(at(q, i) - (i % 5 == 0)));
+  ok(worst == 0, "householder of zeros is the identity");
+  hl_tensor_unref(v);
+  hl_tensor_unref(q);
+}
+
+static void check_nan(const char *op) {
   hl_err e = {0};
   const hl_desc d = {HL_F32, HL_PLAIN, {3, {2, 3, 3}}};
   hl_tensor *w = random_of(&d, 1, "weights"), *q;
   const int64_t first[] = {0, 0, 1};
   succeeds(hl_tensor_set(w, first, NAN, &e), &e, "a NaN in the first matrix");
-  run("cayley", NULL, 1, &w, &q);
-  ok(isnan(at(q, 0)) && !isnan(at(q, 9)), "a NaN spoils its own matrix and no other");
+  run(op, NULL, 1, &w, &q);
+  ok(isnan(at(q, 0)) && !isnan(at(q, 9)), "%s: a NaN spoils its own matrix and no other", op);
   hl_tensor_unref(w);
   hl_tensor_unref(q);
 }
@@ -238,6 +271,12 @@ static const refusal refusals[] = {
     {"cayley", {"3x4"}, NULL, "W must hold square matrices, not 3 x 4", HL_ESHAPE},
     {"cayley", {"4"}, NULL, "W must have 2 or 3 axes [n,n] or [M,n,n], but has 1", HL_ESHAPE},
     {"cayley", {"0x0"}, NULL, "W is empty", HL_ESHAPE},
+    {"matrix_exp", {"3x4"}, NULL, "W must hold square matrices, not 3 x 4", HL_ESHAPE},
+    {"matrix_exp_grad", {"3x3", "2x2"}, NULL, "dQ is f32[2,2], but W is f32[3,3]", HL_ESHAPE},
+    {"householder", {"4"}, NULL, "V must have 2 or 3 axes [n,k] or [M,n,k], but has 1", HL_ESHAPE},
+    {"householder", {"4x0"}, NULL, "V is empty", HL_ESHAPE},
+    {"householder", {"4x4"}, "eps=-1", "eps must lie between 0 and 1", HL_EINVAL},
+    {"householder_grad", {"5x3", "5x3"}, NULL, "dQ is f32[5,3], but Q is f32[5,5]", HL_ESHAPE},
     {"regroup",
      {"2x3x2x3x5 image", "2x2x2x3x4 image"},
      NULL,
@@ -296,8 +335,15 @@ static const refusal refusals[] = {
 };
 
 int main(void) {
-  check_cayley();
-  check_cayley_of_nan();
+  check_orthogonal("cayley", NULL);
+  check_orthogonal("matrix_exp", NULL);
+  for (int64_t n = 1; n <= 64; n *= 4) check_orthogonal_of("householder", "eps=0", n, 1);
+  check_rotation(0.3);
+  check_rotation(40);
+  check_no_reflection();
+  check_nan("cayley");
+  check_nan("matrix_exp");
+  check_nan("householder");
   check_haar();
   for (size_t i = 0; i < sizeof trips / sizeof *trips; i++) {
     check_trip(&trips[i], HL_F32, 5e-6);

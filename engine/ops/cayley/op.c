@@ -4,34 +4,20 @@
  * Gradient: d(inverse(I+A)) = -inverse(I+A) dA inverse(I+A) and Q + I = 2 inverse(I+A) give
  * dQ = -2 inverse(I+A) dA inverse(I+A); hence, for the upstream gradient G and because A is skew,
  * G_A = -2 inverse(I-A) G inverse(I-A), and G_W = G_A - transpose(G_A). */
-#include "logical.h"
+#include "square.h"
 
 #include <math.h>
 #include <string.h>
 
-static hl_status check_square(const hl_call *c, hl_err *e) {
-  const hl_desc *w = &c->in[0];
-  if (w->layout != HL_PLAIN) return hl_fail(e, HL_ETYPE, "W must be in plain layout, not an image");
-  int rank = w->shape.rank;
-  if (rank < 2 || rank > 3)
-    return hl_fail(e, HL_ESHAPE, "W must have 2 or 3 axes [n,n] or [M,n,n], but has %d", rank);
-  HL_TRY(hl_rule_plain(c, 0, "W", rank, "[M,n,n]", e));
-  int64_t rows = w->shape.dim[rank - 2], columns = w->shape.dim[rank - 1];
-  if (rows != columns)
-    return hl_fail(e, HL_ESHAPE, "W must hold square matrices, not %lld x %lld", (long long)rows,
-                   (long long)columns);
-  return HL_OK;
-}
-
 static hl_status shape(hl_call *c, hl_err *e) {
   HL_TRY(hl_rule_types(c, e));
-  HL_TRY(check_square(c, e));
+  HL_TRY(hl_rule_square(c, e));
   return hl_rule_out(c, &c->in[0], e);
 }
 
 static hl_status grad_shape(hl_call *c, hl_err *e) {
   HL_TRY(hl_rule_types(c, e));
-  HL_TRY(check_square(c, e));
+  HL_TRY(hl_rule_square(c, e));
   HL_TRY(hl_rule_is(c, 1, "dQ", &c->in[0], "W", e));
   return hl_rule_out(c, &c->in[0], e);
 }
