@@ -25,6 +25,10 @@ static int attr_values(lua_State *L, const hl_op *op, const hl_attr *a, double v
       luaL_error(L, "%s: %s names axes among n, c, z, y, x, not '%s'", op->name, a->name, names);
     return n;
   }
+  if (a->kind == HL_A_CHOICE) {
+    v[0] = lua_type(L, -1) == LUA_TSTRING ? hl_attr_choice(a, lua_tostring(L, -1)) : -1;
+    return 1;
+  }
   int n = 0;
   if (lua_isnumber(L, -1)) {
     v[n++] = lua_tonumber(L, -1);
@@ -184,7 +188,8 @@ static int l_call(lua_State *L) {
 }
 
 static const char *kind_name(hl_attr_kind k) {
-  static const char *const names[] = {"int", "real", "bool", "int3", "ints", "axes"};
+  static const char *const names[] = {"int",  "real", "bool", "real3",
+                                      "int3", "ints", "axes", "choice"};
   return names[k];
 }
 

@@ -27,8 +27,35 @@ static hl_status unknown_name(const hl_op *op, const char *name, hl_err *e) {
                  used == 0 ? "it takes none" : "known: ", known);
 }
 
+/* Word number n of an HL_A_CHOICE and its length; NULL past the last. */
+static const char *choice_word(const hl_attr *a, int64_t n, size_t *length) {
+  const char *at = a->doc;
+  for (*length = strcspn(at, "|:"); n > 0; n--, *length = strcspn(at, "|:")) {
+    at += *length;
+    if (*at++ != '|') return NULL;
+  }
+  return at;
+}
+
+int hl_attr_choice(const hl_attr *a, const char *word) {
+  size_t length;
+  const char *at;
+  for (int i = 0; (at = choice_word(a, i, &length)) != NULL; i++)
+    if (strlen(word) == length && strncmp(word, at, length) == 0) return i;
+  return -1;
+}
+
+static hl_status check_choice(const hl_op *op, const hl_attr *a, double v, hl_err *e) {
+  size_t length;
+  if (v >= 0 && v < HL_MAX_PARTS && v == floor(v) && choice_word(a, (int64_t)v, &length) != NULL)
+    return HL_OK;
+  return hl_fail(e, HL_EINVAL, "%s: %s must be one of %.*s", op->name, a->name,
+                 (int)strcspn(a->doc, ":"), a->doc);
+}
+
 static hl_status check_number(const hl_op *op, const hl_attr *a, double v, hl_err *e) {
-  bool whole = a->kind != HL_A_REAL;
+  bool whole = a->kind != HL_A_REAL && a->kind != HL_A_REAL3;
+  if (a->kind == HL_A_CHOICE) return check_choice(op, a, v, e);
   if (!isfinite(v) || (whole && (v != floor(v) || fabs(v) > 9007199254740992.0)))
     return hl_fail(e, HL_EINVAL, "%s: %s must be a %s number, not %g", op->name, a->name,
                    whole ? "whole" : "finite", v);
@@ -43,15 +70,17 @@ static hl_status store(const hl_op *op, const hl_attr *a, void *attrs, int n, co
   char *at = (char *)attrs + a->offset;
   for (int i = 0; i < n; i++) HL_TRY(check_number(op, a, v[i], e));
   bool list_kind = a->kind == HL_A_INTS || a->kind == HL_A_AXES;
-  int most = list_kind ? HL_MAX_PARTS : a->kind == HL_A_INT3 ? 3 : 1;
-  if (n > most || (a->kind == HL_A_INT3 ? n != 1 && n != 3 : !list_kind && n != 1))
+  bool zyx = a->kind == HL_A_INT3 || a->kind == HL_A_REAL3;
+  int most = list_kind ? HL_MAX_PARTS : zyx ? 3 : 1;
+  if (n > most || (zyx ? n != 1 && n != 3 : !list_kind && n != 1))
     return hl_fail(e, HL_EINVAL, "%s: %s takes %s, not %d values", op->name, a->name,
-                   a->kind == HL_A_INT3 ? "1 or 3 values (z, y, x)"
-                   : list_kind          ? "at most 16 values"
-                                        : "one value",
+                   zyx         ? "1 or 3 values (z, y, x)"
+                   : list_kind ? "at most 16 values"
+                               : "one value",
                    n);
   switch (a->kind) {
   case HL_A_INT:
+  case HL_A_CHOICE:
     *(int64_t *)(void *)at = (int64_t)v[0];
     break;
   case HL_A_REAL:
@@ -59,6 +88,9 @@ static hl_status store(const hl_op *op, const hl_attr *a, void *attrs, int n, co
     break;
   case HL_A_BOOL:
     *(bool *)(void *)at = v[0] != 0;
+    break;
+  case HL_A_REAL3:
+    for (int i = 0; i < 3; i++) ((double *)(void *)at)[i] = v[n == 3 ? i : 0];
     break;
   case HL_A_INT3:
     for (int i = 0; i < 3; i++) ((int64_t *)(void *)at)[i] = (int64_t)v[n == 3 ? i : 0];
@@ -97,6 +129,13 @@ static int numbers(const char *text, double v[HL_MAX_PARTS]) {
   return *text == '\0' ? n : -1;
 }
 
+/* The numbers of an attribute written as text: of a choice its word. */
+static int values_of(const hl_attr *a, const char *text, double v[HL_MAX_PARTS]) {
+  if (a == NULL || a->kind != HL_A_CHOICE) return numbers(text, v);
+  v[0] = hl_attr_choice(a, text);
+  return 1;
+}
+
 hl_status hl_attrs_end(const hl_op *op, void *attrs, uint32_t given, hl_err *e) {
   int i = 0;
   for (const hl_attr *a = op->attrs; a != NULL && a->name != NULL; a++, i++) {
@@ -107,12 +146,13 @@ hl_status hl_attrs_end(const hl_op *op, void *attrs, uint32_t given, hl_err *e) 
     int other = 0;
     const hl_attr *same = attr_find(op, a->fallback, &other);
     if (same != NULL) { /* an earlier attribute of the same kind */
-      size_t bytes = a->kind == HL_A_INT3 ? sizeof(int64_t[3]) : sizeof(int64_t);
+      bool zyx = a->kind == HL_A_INT3 || a->kind == HL_A_REAL3;
+      size_t bytes = (zyx ? 3 : 1) * sizeof(int64_t);
       memcpy((char *)attrs + a->offset, (char *)attrs + same->offset, bytes);
       continue;
     }
     double v[HL_MAX_PARTS];
-    int n = numbers(a->fallback, v);
+    int n = values_of(a, a->fallback, v);
     if (n < 0)
       return hl_fail(e, HL_EINTERNAL, "%s: default of '%s' cannot be read", op->name, a->name);
     HL_TRY(store(op, a, attrs, n, v, e));
@@ -134,7 +174,8 @@ hl_status hl_attrs_parse(const hl_op *op, const char *text, void *attrs, hl_err 
     int count = -1;
     if (value != NULL) {
       *value = '\0';
-      count = numbers(value + 1, v);
+      int index;
+      count = values_of(attr_find(op, word, &index), value + 1, v);
     }
     if (count < 0)
       return hl_fail(e, HL_EINVAL, "%s: '%s' is not of the form name=number,…", op->name, word);
@@ -162,9 +203,20 @@ const char *hl_attrs_text(const hl_op *op, const void *attrs, char *buf, size_t 
     case HL_A_INT:
       PUT("%lld", (long long)*whole);
       break;
+    case HL_A_CHOICE: {
+      size_t length;
+      const char *name = choice_word(a, *whole, &length);
+      PUT("%.*s", name != NULL ? (int)length : 1, name != NULL ? name : "?");
+      break;
+    }
     case HL_A_REAL:
       PUT("%g", *(const double *)(const void *)at);
       break;
+    case HL_A_REAL3: {
+      const double *real = (const double *)(const void *)at;
+      PUT("%g,%g,%g", real[0], real[1], real[2]);
+      break;
+    }
     case HL_A_BOOL:
       PUT("%d", *(const bool *)(const void *)at ? 1 : 0);
       break;

@@ -31,12 +31,14 @@ typedef struct hl_ints {
 } hl_ints;
 
 typedef enum hl_attr_kind {
-  HL_A_INT,  /* int64_t */
-  HL_A_REAL, /* double */
-  HL_A_BOOL, /* bool */
-  HL_A_INT3, /* int64_t[3], axes z, y, x; one number stands for all three */
-  HL_A_INTS, /* hl_ints */
-  HL_A_AXES  /* hl_ints, 0-based and ascending; empty: all axes. In Lua "zyx" or 1-based numbers */
+  HL_A_INT,   /* int64_t */
+  HL_A_REAL,  /* double */
+  HL_A_BOOL,  /* bool */
+  HL_A_REAL3, /* double[3], axes z, y, x; one number stands for all three */
+  HL_A_INT3,  /* int64_t[3], axes z, y, x; one number stands for all three */
+  HL_A_INTS,  /* hl_ints */
+  HL_A_AXES,  /* hl_ints, 0-based and ascending; empty: all axes. In Lua "zyx" or 1-based numbers */
+  HL_A_CHOICE /* int64_t, the number of a word; doc begins with the words: "near|far: how …" */
 } hl_attr_kind;
 
 typedef struct hl_attr {
@@ -57,6 +59,8 @@ HL_MUST_CHECK hl_status hl_attrs_parse(const hl_op *op, const char *text, void *
 HL_MUST_CHECK hl_status hl_attr_set(const hl_op *op, void *attrs, uint32_t *given, const char *name,
                                     int n, const double *values, hl_err *e);
 HL_MUST_CHECK hl_status hl_attrs_end(const hl_op *op, void *attrs, uint32_t given, hl_err *e);
+/* The number of a word among those of an HL_A_CHOICE; -1 if it is none of them. */
+int hl_attr_choice(const hl_attr *a, const char *word);
 /* "kernel=3,3,3 stride=1,1,1", every attribute. Returns buf. */
 const char *hl_attrs_text(const hl_op *op, const void *attrs, char *buf, size_t n);
 
