@@ -70,6 +70,35 @@ local function pool(name)
   }
 end
 
+-- ---- other grids ----
+
+local function interpolate(case, v)
+  local scale = case.scale and type(case.scale) ~= "table" and { case.scale } or case.scale
+  if scale and #scale == 1 then
+    for i = 2, #case.spatial do scale[i] = scale[1] end
+  end
+  local mode = case.mode:find "linear" and "linear" or case.mode
+  return {
+    y = op.interpolate(v.x, {
+      mode = mode, align_corners = case.align_corners or false,
+      size = case.size and zyx(case.size, 1) or 0, scale = scale and zyx(scale, 1) or 0,
+    }),
+  }
+end
+
+-- The amounts of the reference begin with those of n and c, which are 0.
+local function spatial(list)
+  return zyx({ table.unpack(list, 3) }, 0)
+end
+
+local function pad(case, v)
+  return {
+    y = op.pad(v.x, {
+      mode = case.mode, value = case.value or 0, before = spatial(case.pad_before), after = spatial(case.pad_after),
+    }),
+  }
+end
+
 local ops = {
   conv2d = { bind = convolution, run = conv },
   conv3d = { bind = convolution, run = conv },
@@ -87,6 +116,14 @@ local ops = {
     bind = image_x,
     run = function(case, v) return { y = op.instance_norm(v.x, v.weight, v.bias, { eps = case.eps }) } end,
   },
+  interpolate = {
+    bind = { x = function(tensor, case)
+      case.spatial = { table.unpack(tensor.shape, 3) }
+      return golden.image(tensor)
+    end },
+    run = interpolate,
+  },
+  pad = { bind = image_x, run = pad },
   leaky_relu = unary("leaky_relu", function(case) return { slope = case.slope } end),
   clamp = unary("clamp", function(case) return { low = case.lo, high = case.hi } end),
   reduce_sum = reduction "sum",
