@@ -32,9 +32,10 @@ hl_status header(const char *path, hl_dicom_header *out, hl_err *e) {
   const std::string syntax = reader.GetFile().GetHeader().GetDataSetTransferSyntax().GetString();
   dicom_header_put(out, 0x0002, 0x0010, syntax.data(), syntax.size());
   for (const gdcm::DataElement &element : reader.GetFile().GetDataSet().GetDES()) {
-    const gdcm::ByteValue *value = element.GetByteValue();
+    const gdcm::ByteValue *value = element.GetByteValue(); // none for sequences and fragments
     if (!value || !value->GetPointer()) continue;
     const gdcm::Tag &tag = element.GetTag();
+    if (tag == gdcm::Tag(0x7FE0, 0x0010)) out->has |= HL_DICOM_PIXELS;
     dicom_header_put(out, tag.GetGroup(), tag.GetElement(), value->GetPointer(),
                      value->GetLength());
   }

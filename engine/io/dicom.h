@@ -15,8 +15,6 @@ void dicom_header_put(hl_dicom_header *h, uint16_t tag_group, uint16_t element, 
                       size_t n);
 /* What a header is before anything was put. */
 void dicom_header_begin(hl_dicom_header *h);
-/* No element beyond this one (0028,1053) is kept. */
-enum { DICOM_LAST_TAG = 0x00281053 };
 
 /* dicom_gdcm.cpp. Only for reader processes: GDCM may abort or hang on a damaged file. */
 HL_MUST_CHECK hl_status dicom_gdcm_header(const char *path, hl_dicom_header *out, hl_err *e);

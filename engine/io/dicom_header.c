@@ -172,11 +172,24 @@ static hl_status read_meta(source *s, hl_dicom_header *h, hl_err *e) {
   }
 }
 
+/* The pixels' own length: they end within the file, or with a delimiter after their fragments. */
+static hl_status check_pixels(source *s, const element *el, encoding enc, hl_dicom_header *h,
+                              hl_err *e) {
+  h->has |= HL_DICOM_PIXELS;
+  if (el->length == UNDEFINED) return skip_sequence(s, enc, e);
+  int64_t needed = (int64_t)h->rows * h->columns * h->samples * h->frames * h->bits_allocated / 8;
+  if (el->length < needed)
+    return hl_fail(e, HL_EFORMAT, "%s: has %lld bytes of pixels, expected %lld", s->path,
+                   (long long)el->length, (long long)needed);
+  return skip(s, el, e);
+}
+
+/* What follows the pixels is of no interest. */
 static hl_status read_dataset(source *s, encoding enc, hl_dicom_header *h, hl_err *e) {
   while (s->at < s->size) {
     element el;
     HL_TRY(next_element(s, enc, &el, e));
-    if (((uint32_t)el.group << 16 | el.number) > DICOM_LAST_TAG) return HL_OK;
+    if (el.group == 0x7FE0 && el.number == 0x0010) return check_pixels(s, &el, enc, h, e);
     HL_TRY(take_element(s, &el, enc, h, e));
   }
   return HL_OK;

@@ -157,8 +157,10 @@ static hl_status write_all(const char *folder, const hl_phantom_options *o, hl_p
 typedef enum found { NOTHING, SAME, OTHER_PHANTOM, SOMETHING_ELSE } found;
 
 static bool is_empty(const char *folder) {
+  struct stat st;
+  if (lstat(folder, &st) != 0) return true; /* not there */
   DIR *d = opendir(folder);
-  if (!d) return errno == ENOENT;
+  if (!d) return false;
   int n = 0;
   for (struct dirent *one = readdir(d); one && n < 3; one = readdir(d)) n++;
   closedir(d);
@@ -222,7 +224,7 @@ hl_status hl_phantom_write(const char *folder, const hl_phantom_options *options
   found there = look(target, options);
   if (there == SAME) return HL_OK;
   if (there == SOMETHING_ELSE)
-    return hl_fail(e, HL_EINVAL,
+    return hl_fail(e, HL_EIO,
                    "%s: holds something else than a phantom; expected an empty or new "
                    "folder",
                    folder);

@@ -49,12 +49,13 @@ static hl_status check_alone(const slice *s, hl_err *e) {
   } needed[] = {{HL_DICOM_SIZE, "Rows and Columns"},
                 {HL_DICOM_POSITION, "ImagePositionPatient"},
                 {HL_DICOM_ORIENTATION, "ImageOrientationPatient"},
-                {HL_DICOM_SPACING, "PixelSpacing"}};
+                {HL_DICOM_SPACING, "PixelSpacing"},
+                {HL_DICOM_PIXELS, "PixelData"}};
   if (strcmp(h->modality, "CT") != 0)
     return hl_fail(e, HL_EFORMAT, "%s: Modality is '%s', expected CT", s->file, h->modality);
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
     if (!(h->has & needed[i].bit))
-      return hl_fail(e, HL_EFORMAT, "%s: %s is missing or no number", s->file, needed[i].name);
+      return hl_fail(e, HL_EFORMAT, "%s: %s is missing or unreadable", s->file, needed[i].name);
   if (h->samples != 1 || h->frames != 1)
     return hl_fail(e, HL_EFORMAT, "%s: %d samples per pixel in %d frames, expected 1 and 1",
                    s->file, h->samples, h->frames);

@@ -257,7 +257,7 @@ static hl_status fill(hl_phantom_scan *s, const hl_phantom_options *o, int item,
   v.noise = v.hu + voxels;
   v.seed = o->seed;
   v.item = item;
-  v.noise_hu = uniform(&r, 22, 45);
+  v.noise_hu = uniform(&r, 15, 35);
   v.smooth = uniform(&r, 0.25, 0.6);
   render(&v, p);
   describe(s, p);

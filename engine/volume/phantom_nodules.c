@@ -15,10 +15,10 @@ typedef struct kind {
 
 static const kind kinds[KINDS] = {
     {HL_FREE, 35, 0, false, false},      {HL_ON_WALL, 35, 0, false, false},
-    {HL_FREE, -530, 0, false, false},    {HL_ON_VESSEL, 35, 0, true, false},
-    {HL_FREE, 35, 0, true, false},       {HL_ON_WALL, 35, 0, true, false},
-    {HL_FREE, -540, 0.55, false, false}, {HL_FREE, 35, 0, false, true},
-    {HL_ON_VESSEL, 35, 0, false, false}, {HL_FREE, 35, 0, false, false},
+    {HL_FREE, 35, 0, true, false},       {HL_FREE, -500, 0, false, false},
+    {HL_FREE, 35, 0, false, false},      {HL_ON_VESSEL, 35, 0, true, false},
+    {HL_FREE, 35, 0, false, true},       {HL_ON_WALL, 35, 0, true, false},
+    {HL_FREE, -520, 0.55, false, false}, {HL_FREE, 35, 0, false, false},
 };
 
 static double radius_in(const surface *s, vec direction) {
@@ -52,9 +52,9 @@ surface surface_vary(const surface *s, double larger_mm, double waves_mm, hl_rng
   return out;
 }
 
-/* Log-normal with a median of 7.4 mm, 4 to 26. */
+/* Log-normal with a median of 7.8 mm, 4 to 26. */
 static double random_radius(hl_rng *r) {
-  double d = 7.4 * exp(0.36 * hl_rng_normal(r));
+  double d = 7.8 * exp(0.36 * hl_rng_normal(r));
   return 0.5 * fmin(26, fmax(4, d));
 }
 

@@ -15,7 +15,8 @@ enum { /* hl_dicom_header.has: which of the numbers below were in the file */
        HL_DICOM_ORIENTATION = 2,
        HL_DICOM_SPACING = 4,
        HL_DICOM_SIZE = 8,
-       HL_DICOM_RESCALE = 16
+       HL_DICOM_RESCALE = 16,
+       HL_DICOM_PIXELS = 32 /* there are pixels, and the file is long enough for them */
 };
 
 /* Texts are empty where the file has none. DICOM's own order of axes is kept here: (x, y, z). */
@@ -41,9 +42,10 @@ typedef struct hl_dicom_header {
  * HL_EIO if it cannot be read. */
 HL_MUST_CHECK hl_status hl_dicom_recognise(const char *path, bool *out, hl_err *e);
 
-/* Reads the header up to the pixels, by a small reader of hilum's own that never reads beyond the
- * file and allocates nothing; a deflated file is inflated by GDCM in a reader process. HL_EFORMAT
- * names the file, the element and the byte where the content is not what it must be. */
+/* Reads the header and looks whether the pixels are all there, by a small reader of hilum's own
+ * that never reads beyond the file and allocates nothing; a deflated file is inflated by GDCM in a
+ * reader process. HL_EFORMAT names the file, the element and the byte where the content is not what
+ * it must be. */
 HL_MUST_CHECK hl_status hl_dicom_header_read(const char *path, hl_dicom_header *out, hl_err *e);
 
 /* One CT slice as a file: 16-bit unsigned, explicit VR little endian, RescaleSlope 1 and

@@ -60,7 +60,7 @@ HL_MUST_CHECK hl_status hl_phantom_uid(char out[HL_PHANTOM_UID_TEXT],
 
 /* Writes folder/PATIENT/STUDY/SERIES/ with the slices of a case and one XML. A complete phantom of
  * the same options and version that is already there is left as it is; one of others is replaced;
- * any other folder that is not empty is refused (HL_EINVAL). All is written into a temporary
+ * any other folder that is not empty is refused (HL_EIO). All is written into a temporary
  * sibling first and then renamed, so a folder is whole or not there. HL_ECANCELLED when the user
  * asked to stop; nothing is left then. */
 HL_MUST_CHECK hl_status hl_phantom_write(const char *folder, const hl_phantom_options *options,

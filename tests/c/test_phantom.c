@@ -1,0 +1,284 @@
+/* The phantom: what it promises of its cases, that it is the same every time, and how it is
+ * written. */
+#define TAP_LEDGER
+#include "scratch.h"
+#include "tap.h"
+
+#include <hilum/index.h>
+#include <hilum/lidc.h>
+#include <hilum/phantom.h>
+#include <hilum/series.h>
+
+#include <dirent.h>
+
+enum { SIDE = 32, VOXELS = SIDE * SIDE * SIDE };
+
+/* --- What it promises ----------------------------------------------------------------------------
+ */
+
+typedef struct tally {
+  int cases, hard, lost, readings;
+  double threshold, readers;
+  double diameter[200];
+} tally;
+
+static double dice(const uint8_t *a, const uint8_t *b, const uint8_t *valid) {
+  int64_t both = 0, all = 0;
+  for (int i = 0; i < VOXELS; i++) {
+    if (valid && !valid[i]) continue;
+    both += a[i] && b[i];
+    all += (a[i] != 0) + (b[i] != 0);
+  }
+  return all ? 2.0 * (double)both / (double)all : 1;
+}
+
+static double from_middle(int i) {
+  double z = i / (SIDE * SIDE) - 15.5, y = i / SIDE % SIDE - 15.5, x = i % SIDE - 15.5;
+  return z * z + y * y + x * x;
+}
+
+/* Voxels above the threshold that hang together (26 neighbours) with the one nearest to the middle.
+ */
+static void central_component(const float *image, double threshold, uint8_t *out) {
+  static int stack[VOXELS];
+  int top = 0, seed = -1;
+  memset(out, 0, VOXELS);
+  for (int i = 0; i < VOXELS; i++)
+    if ((double)image[i] >= threshold && (seed < 0 || from_middle(i) < from_middle(seed))) seed = i;
+  if (seed < 0) return;
+  out[stack[top++] = seed] = 1;
+  while (top) {
+    int at = stack[--top], z = at / (SIDE * SIDE), y = at / SIDE % SIDE, x = at % SIDE;
+    for (int k = 0; k < 27; k++) {
+      int nz = z + k / 9 - 1, ny = y + k / 3 % 3 - 1, nx = x + k % 3 - 1;
+      if (nz < 0 || ny < 0 || nx < 0 || nz >= SIDE || ny >= SIDE || nx >= SIDE) continue;
+      int j = (nz * SIDE + ny) * SIDE + nx;
+      if (out[j] || (double)image[j] < threshold) continue;
+      out[j] = 1;
+      stack[top++] = j;
+    }
+  }
+}
+
+/* Each reader against the majority (at least half) of the others. */
+static void compare_readers(const hl_crop *c, tally *t) {
+  static uint8_t majority[VOXELS];
+  for (int r = 0; r < c->readers; r++) {
+    for (int i = 0; i < VOXELS; i++) {
+      int votes = 0;
+      for (int o = 0; o < c->readers; o++) votes += o != r && hl_tensor_u8(c->reader[o])[i];
+      majority[i] = 2 * votes >= c->readers - 1;
+    }
+    t->readers += dice(hl_tensor_u8(c->reader[r]), majority, hl_tensor_u8(c->valid));
+    t->readings++;
+  }
+}
+
+static bool is_hard(const hl_phantom_scan *s, const hl_nodule *n) {
+  int best = 0;
+  double least = INFINITY;
+  for (int i = 0; i < s->nodules; i++) {
+    double d = 0;
+    for (int a = 0; a < 3; a++) d += pow(s->nodule[i].centre_mm[a] - n->centre_mm[a], 2);
+    if (d < least) {
+      least = d;
+      best = i;
+    }
+  }
+  return s->nodule[best].place != HL_FREE || s->nodule[best].subsolid;
+}
+
+static hl_status measure_nodules(const hl_phantom_scan *s, const hl_nodules *ns, tally *t,
+                                 hl_err *e) {
+  static uint8_t component[VOXELS];
+  const hl_crop_options o = {{SIDE, SIDE, SIDE}, {1, 1, 1}, {-1000, 400}};
+  t->lost += s->nodules - (int)hl_nodules_count(ns);
+  for (int64_t i = 0; i < hl_nodules_count(ns); i++) {
+    hl_crop c;
+    const hl_nodule *n = hl_nodules_at(ns, i);
+    HL_TRY(hl_nodule_crop(&c, ns, i, s->voxels, &o, e));
+    central_component(hl_tensor_f32(c.image), (-400.0 + 1000) / 1400, component);
+    t->threshold += dice(component, hl_tensor_u8(c.truth), hl_tensor_u8(c.valid));
+    compare_readers(&c, t);
+    t->diameter[t->cases++] = n->diameter_mm;
+    t->hard += is_hard(s, n);
+    hl_crop_clear(&c);
+  }
+  return HL_OK;
+}
+
+static hl_status measure_scan(const hl_phantom_options *o, int item, tally *t, hl_err *e) {
+  hl_phantom_scan s;
+  hl_nodules *ns = NULL;
+  double z_mm[256];
+  HL_TRY(hl_phantom_scan_new(&s, o, item, e));
+  const hl_shape *shape = hl_tensor_shape(s.voxels);
+  hl_grid g = {.size = {shape->dim[0], shape->dim[1], shape->dim[2]}};
+  memcpy(g.spacing_mm, s.spacing_mm, sizeof g.spacing_mm);
+  memcpy(g.origin_mm, s.origin_mm, sizeof g.origin_mm);
+  for (int64_t k = 0; k < g.size[0]; k++) z_mm[k] = hl_grid_slice_mm(&g, k);
+  const hl_slices slices = {.z_mm = z_mm, .n = g.size[0]};
+  hl_nodule_rule rule = hl_nodule_rule_default();
+  hl_status status = hl_nodules_find(&ns, s.marks, &g, &slices, &rule, NULL, e);
+  if (status == HL_OK) status = measure_nodules(&s, ns, t, e);
+  hl_nodules_free(ns);
+  hl_phantom_scan_clear(&s);
+  return status;
+}
+
+static int compare(const void *a, const void *b) {
+  double p = *(const double *)a, q = *(const double *)b;
+  return p < q ? -1 : p > q;
+}
+
+static void test_promises(void) {
+  hl_phantom_options o = hl_phantom_options_default();
+  tally t = {0};
+  hl_err e = {0};
+  hl_status status = HL_OK;
+  for (int i = 0; i < o.cases && status == HL_OK; i++) status = measure_scan(&o, i, &t, &e);
+  if (!succeeds(status, &e, "making %d scans", o.cases)) return;
+  qsort(t.diameter, (size_t)t.cases, sizeof *t.diameter, compare);
+  double median = t.diameter[t.cases / 2], threshold = t.threshold / t.cases;
+  double readers = t.readers / t.readings, hard = (double)t.hard / t.cases;
+  is_int(t.lost, 0, "all nodules drawn are nodules found (%d)", t.cases);
+  ok(threshold <= 0.60, "-400 HU and the central component: Dice %.3f, at most 0.60", threshold);
+  ok(readers >= 0.75 && readers <= 0.88,
+     "each reader against the majority of the others: Dice %.3f, 0.75 to 0.88", readers);
+  ok(median >= 6 && median <= 10, "median diameter %.1f mm, 6 to 10", median);
+  ok(t.diameter[0] >= 3 && t.diameter[t.cases - 1] <= 30, "diameters %.1f to %.1f mm, 3 to 30",
+     t.diameter[0], t.diameter[t.cases - 1]);
+  ok(hard >= 0.25, "attached to wall or vessel, or sub-solid: %.0f %%, at least 25", 100 * hard);
+}
+
+static void test_same_again(void) {
+  hl_phantom_options o = hl_phantom_options_default();
+  hl_phantom_scan a, b;
+  char first[HL_HASH_TEXT], second[HL_HASH_TEXT];
+  hl_err e = {0};
+  int threads = hl_compute_threads();
+  succeeds(hl_phantom_scan_new(&a, &o, 3, &e), &e, "a scan");
+  hl_set_compute_threads(1);
+  succeeds(hl_phantom_scan_new(&b, &o, 3, &e), &e, "again, on one thread");
+  hl_set_compute_threads(threads);
+  ok(memcmp(hl_tensor_data(a.voxels), hl_tensor_data(b.voxels), hl_tensor_bytes(a.voxels)) == 0,
+     "the same voxels");
+  succeeds(hl_marks_hash(a.marks, first, &e), &e, "hash");
+  succeeds(hl_marks_hash(b.marks, second, &e), &e, "hash");
+  is_str(first, second, "the same marks");
+  hl_phantom_scan_clear(&b);
+  o.seed = 2;
+  succeeds(hl_phantom_scan_new(&b, &o, 3, &e), &e, "another seed");
+  ok(memcmp(hl_tensor_data(a.voxels), hl_tensor_data(b.voxels), hl_tensor_bytes(a.voxels)) != 0,
+     "gives another scan");
+  hl_phantom_scan_clear(&a);
+  hl_phantom_scan_clear(&b);
+  fails(hl_phantom_scan_new(&a, &o, 24, &e), HL_EINVAL, &e, "case 24 of a phantom of 24",
+        "a case that is not there");
+  ok(!a.voxels && !a.marks, "nothing is made");
+  o.nodules = 5;
+  fails(hl_phantom_scan_new(&a, &o, 0, &e), HL_EINVAL, &e, "5 nodules", "too many nodules");
+}
+
+/* --- On disk -------------------------------------------------------------------------------------
+ */
+
+static int entries(const char *folder) {
+  DIR *d = opendir(folder);
+  int n = 0;
+  for (const struct dirent *one = d ? readdir(d) : NULL; one; one = readdir(d))
+    n += strcmp(one->d_name, ".") != 0 && strcmp(one->d_name, "..") != 0;
+  if (d) closedir(d);
+  return n;
+}
+
+static void stop_at_one(void *ctx, int64_t finished, int64_t total, const char *what) {
+  (void)ctx, (void)total, (void)what;
+  if (finished == 1) hl_cancel_request();
+}
+
+static void test_read_back(const char *folder, const hl_phantom_options *o) {
+  hl_err e = {0};
+  hl_index *ix;
+  if (!succeeds(hl_index_new(&ix, folder, NULL, NULL, &e), &e, "indexing it")) return;
+  is_int(hl_index_n_series(ix), o->cases, "a series for each case");
+  is_int(hl_problems_count(hl_index_problems(ix)), 0, "no problem");
+  for (int i = 0; i < hl_index_n_series(ix); i++) {
+    const hl_index_series *s = hl_index_series_at(ix, i);
+    hl_phantom_scan made;
+    hl_series *read;
+    hl_marks *marks;
+    char first[HL_HASH_TEXT], second[HL_HASH_TEXT];
+    succeeds(hl_phantom_scan_new(&made, o, i, &e), &e, "case %d once more", i);
+    succeeds(hl_series_read(&read, s->files, s->n_files, NULL, NULL, &e), &e, "its series");
+    ok(memcmp(hl_tensor_data(made.voxels), hl_tensor_data(hl_series_voxels(read)),
+              hl_tensor_bytes(made.voxels)) == 0,
+       "has the same voxels");
+    const hl_grid *g = hl_series_grid(read);
+    bool same = true;
+    for (int a = 0; a < 3; a++)
+      same = same && fabs(g->spacing_mm[a] - made.spacing_mm[a]) < 1e-6 &&
+             fabs(g->origin_mm[a] - made.origin_mm[a]) < 1e-6;
+    ok(same, "on the same grid");
+    ok(s->xml >= 0, "it has a reading");
+    succeeds(hl_lidc_read(&marks, hl_index_xml_at(ix, s->xml)->file, NULL, &e), &e, "read");
+    succeeds(hl_marks_hash(made.marks, first, &e), &e, "hash");
+    succeeds(hl_marks_hash(marks, second, &e), &e, "hash");
+    is_str(second, first, "with the same marks");
+    hl_nodules *ns;
+    hl_problems *p;
+    hl_nodule_rule rule = hl_nodule_rule_default();
+    succeeds(hl_problems_new(&p, &e), &e, "a list");
+    succeeds(hl_nodules_find(&ns, marks, g, hl_series_slices(read), &rule, p, &e), &e, "nodules");
+    is_int(hl_nodules_count(ns), made.nodules, "all are found");
+    is_int(hl_problems_count(p), 0, "every outline on its slice, by UID and z");
+    hl_problems_free(p);
+    hl_nodules_free(ns);
+    hl_marks_free(marks);
+    hl_series_free(read);
+    hl_phantom_scan_clear(&made);
+  }
+  hl_index_free(ix);
+}
+
+static void test_disk(void) {
+  hl_phantom_options o = {.cases = 2, .nodules = 2, .seed = 5};
+  hl_err e = {0};
+  char folder[PATH_MAX];
+  struct stat before, after;
+  snprintf(folder, sizeof folder, "%s", in_scratch("deep/er/phantom"));
+  succeeds(hl_phantom_write(folder, &o, NULL, NULL, &e), &e, "writing a phantom of two");
+  is_int(entries(folder), 3, "two patients and a manifest");
+  is_int(entries(in_scratch("deep/er")), 1, "nothing beside it");
+  test_read_back(folder, &o);
+  stat(folder, &before);
+  succeeds(hl_phantom_write(folder, &o, NULL, NULL, &e), &e, "writing it again");
+  stat(folder, &after);
+  ok(before.st_ino == after.st_ino, "leaves it as it is");
+  o.cases = 1;
+  succeeds(hl_phantom_write(in_scratch("deep/er/phantom/"), &o, NULL, NULL, &e), &e,
+           "other options, and a slash");
+  is_int(entries(folder), 2, "replace it");
+  is_int(entries(in_scratch("deep/er")), 1, "nothing beside it");
+
+  o.cases = 3;
+  fails(hl_phantom_write(in_scratch("deep/never"), &o, stop_at_one, NULL, &e), HL_ECANCELLED, &e,
+        "stopped", "stopped after the first case");
+  hl_cancel_clear();
+  is_int(entries(in_scratch("deep")), 1, "nothing is left");
+  write_text(in_scratch("deep/mine"), "x");
+  fails(hl_phantom_write(in_scratch("deep"), &o, NULL, NULL, &e), HL_EIO, &e,
+        "holds something else than a phantom", "a folder with other things");
+  fails(hl_phantom_write(in_scratch("deep/mine/phantom"), &o, NULL, NULL, &e), HL_EIO, &e,
+        "cannot be written", "a file where a folder should be");
+  o.cases = 0;
+  fails(hl_phantom_write(folder, &o, NULL, NULL, &e), HL_EINVAL, &e, "0 cases", "no cases");
+}
+
+int main(void) {
+  scratch_begin("phantom");
+  test_same_again();
+  test_disk();
+  test_promises();
+  return tap_done();
+}
