@@ -9,13 +9,6 @@ local value = require "hilum.value"
 
 local experiment = {}
 
--- What `train = { preset = "by source" }` stands for, for each source. The phantom's ends within minutes
--- on two cores; a study of real data takes hours.
-local presets = {
-  phantom = { epochs = 40, batch = 2 },
-  lidc = { epochs = 100, batch = 2 },
-}
-
 -- { path, new value } pairs from the command line, applied to the next hl.experiment.
 local settings = {}
 
@@ -39,8 +32,8 @@ local fields = {
   train = schema.record {
     doc = "how long, and in which portions", default = {},
     fields = {
-      preset = schema.one_of { "by source", "phantom", "lidc", default = "by source",
-        doc = "where the values come from that are not given" },
+      preset = schema.one_of { "by source", default = "by source",
+        doc = "where the values come from that are not given: what suits the data" },
       epochs = schema.int { min = 1, max = 100000, doc = "times through the training cases" },
       batch = schema.int { min = 1, max = 4096, doc = "cases in a step" },
       precision = schema.one_of { "f32", default = "f32" },
@@ -65,13 +58,11 @@ local function apply_settings(raw, report)
   return raw
 end
 
--- Fills in what the preset says. The result holds everything, so that it reads back the same.
+-- Fills in what the source proposes. The result holds everything, so that it reads back the same.
 local function apply_preset(raw)
   local train = type(raw.train) == "table" and shallow(raw.train) or raw.train == nil and {}
   if not train or value.family(raw.data) ~= "source" then return raw end
-  local name = train.preset
-  if name == nil or name == "by source" then name = raw.data:preset() end
-  for key, part in pairs(presets[name] or {}) do
+  for key, part in pairs(raw.data:preset()) do
     if train[key] == nil then train[key] = part end
   end
   raw = shallow(raw)

@@ -128,7 +128,7 @@ local wrong = {
   { whole { train = "train = { epochs = 0, batch = 0 }" },
     "2 problems\n  train.epochs: .*\n  train.batch: expected an integer >= 1" },
   { whole { train = 'train = { preset = "fast" }' },
-    'train.preset: expected one of "by source", "phantom", "lidc", got "fast"' },
+    'train.preset: expected one of "by source", got "fast"' },
   { whole { more = "split = { train = 1 }" }, "split.train: expected a number > 0.* and < 1" },
   { whole { more = "figures = { 'dice' }" }, "figures%[1%]: expected one of .* %(did you mean \"dice_curves\"%?%)" },
   { whole { loss = "loss = hl.loss.dice {}" },

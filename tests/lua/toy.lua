@@ -47,7 +47,7 @@ toy.source = schema.constructor("toy.source", {
     lost = schema.int { default = 0, doc = "this case cannot be loaded" },
   },
   methods = {
-    preset = function() return "phantom" end,
+    preset = function() return { epochs = 1, batch = 1 } end,
     open = function(self, o)
       local set = { cases = {}, problems = {}, hash = ("0"):rep(64), protocol = "balls" }
       for i = 1, 2 * self.patients do
