@@ -45,6 +45,20 @@ hl_status hl_shape_join(const hl_shape *a, const hl_shape *b, hl_shape *out, hl_
   return HL_OK;
 }
 
+hl_status hl_rule_broadcast(hl_call *c, hl_err *e) {
+  HL_TRY(hl_rule_types(c, e));
+  hl_desc d = {.dtype = c->in[0].dtype, .layout = c->in[0].layout, .shape = c->in[0].shape};
+  for (int i = 1; i < c->n_in; i++) {
+    const hl_shape so_far = d.shape;
+    HL_TRY(hl_shape_join(&so_far, &c->in[i].shape, &d.shape, e));
+    if (c->in[i].layout == HL_IMAGE) d.layout = HL_IMAGE;
+  }
+  if (d.layout == HL_IMAGE && d.shape.rank != IMAGE_AXES)
+    return hl_fail(e, HL_ESHAPE, "with an image the other side has at most 5 axes, not %d",
+                   d.shape.rank);
+  return hl_rule_out(c, &d, e);
+}
+
 hl_status hl_shape_from(const hl_ints *list, hl_shape *out, hl_err *e) {
   if (list->n > HL_MAX_RANK)
     return hl_fail(e, HL_ESHAPE, "a shape has at most %d axes, not %lld", HL_MAX_RANK,
@@ -82,6 +96,14 @@ hl_status hl_vjp_sum_to(const hl_vjp *v, hl_var x, const hl_desc *from, const hl
 hl_status hl_vjp_broadcast(const hl_vjp *v, hl_var x, const hl_desc *from, const hl_desc *like,
                            hl_var *out, hl_err *e) {
   return emit_to_shape(v, &hl_op_broadcast, x, from, like, out, e);
+}
+
+hl_status hl_vjp_reshape(const hl_vjp *v, hl_var x, const hl_shape *from, const hl_shape *to,
+                         hl_var *out, hl_err *e) {
+  *out = x;
+  if (hl_shape_equal(from, to)) return HL_OK;
+  hl_ints list = hl_shape_list(to);
+  return hl_vjp_emit(v, &hl_op_reshape, &list, out, e, x);
 }
 
 hl_status hl_vjp_zeros(const hl_vjp *v, hl_var any, const hl_desc *from, const hl_desc *like,

@@ -19,6 +19,9 @@ int64_t hl_logical_offset(const hl_shape *s, int64_t index, const int64_t stride
 HL_MUST_CHECK hl_status hl_shape_join(const hl_shape *a, const hl_shape *b, hl_shape *out,
                                       hl_err *e);
 
+/* The result of broadcasting all inputs: an image if one of them is. Appends it as an output. */
+HL_MUST_CHECK hl_status hl_rule_broadcast(hl_call *c, hl_err *e);
+
 /* A shape given as an attribute. */
 HL_MUST_CHECK hl_status hl_shape_from(const hl_ints *list, hl_shape *out, hl_err *e);
 hl_ints hl_shape_list(const hl_shape *s);
@@ -29,6 +32,10 @@ HL_MUST_CHECK hl_status hl_vjp_sum_to(const hl_vjp *v, hl_var x, const hl_desc *
                                       const hl_desc *like, hl_var *out, hl_err *e);
 HL_MUST_CHECK hl_status hl_vjp_broadcast(const hl_vjp *v, hl_var x, const hl_desc *from,
                                          const hl_desc *like, hl_var *out, hl_err *e);
+
+/* The plain value x under another shape; x itself if it has that shape. */
+HL_MUST_CHECK hl_status hl_vjp_reshape(const hl_vjp *v, hl_var x, const hl_shape *from,
+                                       const hl_shape *to, hl_var *out, hl_err *e);
 
 /* Zeros described by `like`. `any` is an existing value of the same element type, described by
  * `from` and read in full: a small one is cheapest. */

@@ -22,13 +22,13 @@ static void operand_strides(const hl_desc *d, int rank, int64_t stride[HL_MAX_RA
 }
 
 /* True if axis (size, stride of each operand) continues the walk's last axis outwards. */
-static bool merges(const hl_walk *w, int last, int64_t size, const int64_t stride[2]) {
+static bool merges(const hl_walk *w, int last, int64_t size, const int64_t stride[HL_OPERANDS]) {
   for (int k = 0; k < w->operands; k++)
     if (w->stride[k][last] != stride[k] * size) return false;
   return true;
 }
 
-static void append(hl_walk *w, int64_t size, const int64_t stride[2]) {
+static void append(hl_walk *w, int64_t size, const int64_t stride[HL_OPERANDS]) {
   if (size == 1) return;
   int last = w->rank - 1;
   if (w->rank > 0 && merges(w, last, size, stride))
@@ -53,26 +53,25 @@ void hl_walk_make(hl_walk *w, const hl_desc *out, int operands, const hl_desc *c
   w->operands = operands;
   w->numel = hl_shape_numel(&out->shape);
   int rank = out->shape.rank, order[HL_MAX_RANK];
-  int64_t strides[2][HL_MAX_RANK];
+  int64_t strides[HL_OPERANDS][HL_MAX_RANK] = {0};
   hl_memory_order(out, order);
   for (int k = 0; k < operands; k++) operand_strides(operand[k], rank, strides[k]);
   for (int i = 0; i < rank; i++) {
     int axis = order[i];
-    const int64_t at[2] = {strides[0][axis], operands > 1 ? strides[1][axis] : 0};
+    const int64_t at[HL_OPERANDS] = {strides[0][axis], strides[1][axis], strides[2][axis]};
     append(w, out->shape.dim[axis], at);
   }
   if (w->rank == 0) { /* one element */
     w->rank = 1;
     w->size[0] = 1;
   }
-  w->block = HL_BLOCK;
+  int64_t longest = 1;
   for (int k = 0; k < operands; k++) {
     w->period[k] = period_of(w, k);
-    /* One rounding serves both operands: where the outermost axis repeats one of them it does not
-     * repeat the other, whose period is then all elements, a multiple of any period. */
-    if (w->period[k] <= HL_BLOCK && w->period[k] > 1)
-      w->block = HL_BLOCK / w->period[k] * w->period[k];
+    /* Periods are products of the innermost sizes: the longest is a multiple of the others. */
+    if (w->period[k] <= HL_BLOCK && w->period[k] > longest) longest = w->period[k];
   }
+  w->block = HL_BLOCK / longest * longest;
 }
 
 static bool is_dense(const hl_walk *w, int operand) {
@@ -134,4 +133,37 @@ const float *hl_reader_get(hl_reader *r, int64_t begin, int64_t n) {
   if (r->dense) return r->data + begin;
   if (!r->repeats) hl_walk_fill(r->walk, r->operand, r->data, begin, n, r->buffer);
   return r->buffer;
+}
+
+/* ---- two operands ---- */
+
+typedef struct pairs {
+  hl_walk walk;
+  const float *in[2];
+  float *out;
+  hl_combine f;
+} pairs;
+
+static void pairs_range(int64_t begin, int64_t end, void *ctx) {
+  const pairs *j = ctx;
+  hl_reader a, b;
+  hl_reader_open(&a, &j->walk, 0, j->in[0]);
+  hl_reader_open(&b, &j->walk, 1, j->in[1]);
+  if (a.dense && b.dense) {
+    j->f(j->in[0] + begin, j->in[1] + begin, j->out + begin, end - begin);
+    return;
+  }
+  for (int64_t i = begin; i < end; i += j->walk.block) {
+    int64_t n = hl_min_i64(j->walk.block, end - i);
+    j->f(hl_reader_get(&a, i, n), hl_reader_get(&b, i, n), j->out + i, n);
+  }
+}
+
+void hl_pairs_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, hl_combine f) {
+  pairs j = {
+      .in = {hl_tensor_f32(in[0]), hl_tensor_f32(in[1])}, .out = hl_tensor_f32(out[0]), .f = f};
+  const hl_desc *const operands[] = {&c->in[0], &c->in[1]};
+  hl_walk_make(&j.walk, &c->out[0], 2, operands);
+  int64_t grain = HL_GRAIN / j.walk.block * j.walk.block; /* chunks begin with a block */
+  hl_parallel_for(j.walk.numel, grain, pairs_range, &j);
 }

@@ -28,9 +28,13 @@ local function axes(list)
   return shifted
 end
 
-local function reduction(name)
+local function reduction(name, more)
   return {
-    run = function(case, v) return { y = op[name](v.x, { axes = axes(case.axes), keep = case.keepdim }) } end,
+    run = function(case, v)
+      local attributes = { axes = axes(case.axes), keep = case.keepdim }
+      for key, value in pairs(more or {}) do attributes[key] = value end
+      return { y = op[name](v.x, attributes) }
+    end,
   }
 end
 
@@ -128,6 +132,16 @@ local ops = {
   clamp = unary("clamp", function(case) return { low = case.lo, high = case.hi } end),
   reduce_sum = reduction "sum",
   reduce_mean = reduction "mean",
+  reduce_amax = reduction "max",
+  reduce_amin = reduction "min",
+  reduce_prod = reduction "prod",
+  reduce_logsumexp = reduction "logsumexp",
+  reduce_norm2 = reduction "norm2",
+  reduce_var = reduction "var",
+  reduce_var_biased = reduction("var", { biased = true }),
+  reduce_std = reduction "std",
+  softmax = unary("softmax", function(case) return { axis = case.axis + 1 } end),
+  log_softmax = unary("log_softmax", function(case) return { axis = case.axis + 1 } end),
   concat = {
     bind = { x0 = golden.image, x1 = golden.image, x2 = golden.image, x3 = golden.image },
     run = function(_, v)
@@ -145,6 +159,6 @@ local ops = {
 for _, name in ipairs { "relu", "sigmoid", "softplus", "tanh", "exp", "log", "sqrt", "square", "abs", "neg" } do
   ops[name] = unary(name)
 end
-for _, name in ipairs { "add", "sub", "mul", "div" } do ops[name] = binary(name) end
+for _, name in ipairs { "add", "sub", "mul", "div", "maximum", "minimum" } do ops[name] = binary(name) end
 
 golden.run { topic = "ops", ops = ops }

@@ -1,20 +1,6 @@
 /* Arithmetic of two tensors with numpy's broadcasting over logical axes. */
 #include "logical.h"
 
-static hl_status shape(hl_call *c, hl_err *e) {
-  HL_TRY(hl_rule_types(c, e));
-  const hl_desc *a = &c->in[0], *b = &c->in[1];
-  hl_desc d = {.dtype = a->dtype, .layout = HL_PLAIN};
-  HL_TRY(hl_shape_join(&a->shape, &b->shape, &d.shape, e));
-  if (a->layout == HL_IMAGE || b->layout == HL_IMAGE) {
-    d.layout = HL_IMAGE;
-    if (d.shape.rank != IMAGE_AXES)
-      return hl_fail(e, HL_ESHAPE, "with an image the other side has at most 5 axes, not %d",
-                     d.shape.rank);
-  }
-  return hl_rule_out(c, &d, e);
-}
-
 /* Where the operands of each element of the output lie, row-major. */
 typedef struct pairing {
   int64_t stride[2][HL_MAX_RANK];
@@ -104,7 +90,7 @@ static const hl_sample samples[] = {
       .max_in = 2,                                                                                 \
       .samples = samples,                                                                          \
       .inplace = 3,                                                                                \
-      .shape = shape,                                                                              \
+      .shape = hl_rule_broadcast,                                                                  \
       .ref = NAME##_ref,                                                                           \
       .vjp = NAME##_vjp};
 

@@ -23,7 +23,7 @@ static bool summed(const hl_ints *axes, int axis) {
   return axes->n == 0;
 }
 
-static hl_status shape(hl_call *c, hl_err *e) {
+hl_status hl_reduce_shape(hl_call *c, hl_err *e) {
   HL_TRY(hl_rule_types(c, e));
   const hl_reduce_attrs *a = c->attrs;
   const hl_shape *x = &c->in[0].shape;
@@ -38,10 +38,10 @@ static hl_status shape(hl_call *c, hl_err *e) {
   return hl_rule_out(c, &d, e);
 }
 
-static hl_status mean_shape(hl_call *c, hl_err *e) {
-  HL_TRY(shape(c, e));
+hl_status hl_reduce_some_shape(hl_call *c, hl_err *e) {
+  HL_TRY(hl_reduce_shape(c, e));
   if (hl_shape_numel(&c->in[0].shape) == 0)
-    return hl_fail(e, HL_ESHAPE, "there is no mean of no elements");
+    return hl_fail(e, HL_ESHAPE, "there is no %s of no elements", c->op->name);
   return HL_OK;
 }
 
@@ -94,11 +94,7 @@ static hl_status mean_vjp(const hl_vjp *v, hl_err *e) {
   return spread(v, dy, e);
 }
 
-static const hl_attr attrs[] = {
-    {"axes", HL_A_AXES, "", offsetof(hl_reduce_attrs, axes), 0, 0, "axes to go over; none: all"},
-    {"keep", HL_A_BOOL, "0", offsetof(hl_reduce_attrs, keep), 0, 1,
-     "keep them with size 1, and the layout"},
-    {0}};
+static const hl_attr attrs[] = {HL_REDUCE_SCHEMA, {0}};
 
 static const hl_sample samples[] = {{"everything", {"2x3x3x4x5 image"}, NULL},
                                     {"everything, kept", {"2x3x3x4x5 image"}, "keep=1"},
@@ -130,6 +126,6 @@ static const hl_sample samples[] = {{"everything", {"2x3x3x4x5 image"}, NULL},
                               .vjp = NAME##_vjp};
 
 REDUCE(sum, "Sum over axes. The result is plain unless the axes are kept.",
-       "y = sum of x over the axes", shape)
+       "y = sum of x over the axes", hl_reduce_shape)
 REDUCE(mean, "Mean over axes. The result is plain unless the axes are kept.",
-       "y = sum of x over the axes / number of elements", mean_shape)
+       "y = sum of x over the axes / number of elements", hl_reduce_some_shape)

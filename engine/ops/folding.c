@@ -1,0 +1,178 @@
+#include "folding.h"
+
+#include "vmath.h"
+
+enum { WIDE = 256, LANES = 16 };
+
+/* How one kind of fold goes over contiguous numbers. */
+typedef struct folder {
+  double start;
+  /* All n numbers into one result. */
+  double (*row)(const float *x, double shift, int64_t n);
+  /* Number i into result i. */
+  void (*each)(const float *x, const double *shift, double *result, int64_t n);
+  double (*join)(double a, double b);
+} folder;
+
+static double add(double a, double b) {
+  return a + b;
+}
+static double multiply(double a, double b) {
+  return a * b;
+}
+static double larger(double a, double b) {
+  return b > a || b != b ? b : a;
+}
+static double smaller(double a, double b) {
+  return b < a || b != b ? b : a;
+}
+
+/* TERM is made of the number v and the shift s, NEXT of the result so far r and the term t. */
+#define FOLDER(NAME, START, SHIFTED, TERM, NEXT)                                                   \
+  static double NAME##_row(const float *restrict x, double s, int64_t n) {                         \
+    double lane[LANES];                                                                            \
+    int64_t i = 0;                                                                                 \
+    (void)s;                                                                                       \
+    for (int k = 0; k < LANES; k++) lane[k] = START;                                               \
+    for (; i + LANES <= n; i += LANES)                                                             \
+      for (int k = 0; k < LANES; k++) {                                                            \
+        float v = x[i + k];                                                                        \
+        double r = lane[k], t = TERM;                                                              \
+        lane[k] = NEXT;                                                                            \
+      }                                                                                            \
+    for (; i < n; i++) {                                                                           \
+      float v = x[i];                                                                              \
+      double r = lane[0], t = TERM;                                                                \
+      lane[0] = NEXT;                                                                              \
+    }                                                                                              \
+    for (int k = 1; k < LANES && k < n; k++) lane[0] = NAME##_join(lane[0], lane[k]);              \
+    return lane[0];                                                                                \
+  }                                                                                                \
+  static void NAME##_each(const float *restrict x, const double *restrict shift,                   \
+                          double *restrict result, int64_t n) {                                    \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+      float v = x[i];                                                                              \
+      double s = SHIFTED ? shift[i] : 0, r = result[i], t = TERM;                                  \
+      (void)s;                                                                                     \
+      result[i] = NEXT;                                                                            \
+    }                                                                                              \
+  }
+
+#define sum_join add
+#define max_join larger
+#define min_join smaller
+#define max_abs_join larger
+#define product_join multiply
+#define sum_abs_join add
+#define sum_square_join add
+#define spread_join add
+#define exp_join add
+
+FOLDER(sum, 0, 0, (double)v, r + t)
+FOLDER(max, -INFINITY, 0, (double)v, ((t > r) | (t != t)) ? t : r)
+FOLDER(min, INFINITY, 0, (double)v, ((t < r) | (t != t)) ? t : r)
+FOLDER(max_abs, 0, 0, (double)fabsf(v), ((t > r) | (t != t)) ? t : r)
+FOLDER(product, 1, 0, (double)v, r *t)
+FOLDER(sum_abs, 0, 0, (double)fabsf(v), r + t)
+FOLDER(sum_square, 0, 0, (double)v *(double)v, r + t)
+FOLDER(spread, 0, 1, ((double)v - s) * ((double)v - s), r + t)
+FOLDER(exp, 0, 1, (double)hl_exp_f32(v - (float)s), r + t)
+
+#define ENTRY(KIND, NAME, START) [HL_FOLD_##KIND] = {START, NAME##_row, NAME##_each, NAME##_join}
+static const folder folders[] = {ENTRY(SUM, sum, 0),
+                                 ENTRY(MAX, max, -INFINITY),
+                                 ENTRY(MIN, min, INFINITY),
+                                 ENTRY(MAX_ABS, max_abs, 0),
+                                 ENTRY(PRODUCT, product, 1),
+                                 ENTRY(SUM_ABS, sum_abs, 0),
+                                 ENTRY(SUM_SQUARE, sum_square, 0),
+                                 ENTRY(SPREAD, spread, 0),
+                                 ENTRY(EXP, exp, 0)};
+
+typedef struct job {
+  const hl_sum *sum;
+  const folder *f;
+  const float *x;
+  const double *shift;
+  double *work;
+} job;
+
+static const double *moved(const double *shift, int64_t by) {
+  return shift == NULL ? NULL : shift + by;
+}
+
+/* Rows of n ≤ WIDE numbers, of which number j goes into result j·step: several rows at a time, so
+ * that results do not wait for each other. */
+static void columns(const job *j, const float *x, int64_t rows, int64_t n, const double *shift,
+                    double *result, int64_t step) {
+  double wide[WIDE], wide_shift[WIDE] = {0};
+  int64_t width = hl_min_i64(WIDE / n, rows) * n, total = rows * n, i = 0;
+  for (int64_t k = 0; k < width; k++) {
+    wide[k] = j->f->start;
+    wide_shift[k] = shift == NULL ? 0 : shift[k % n * step];
+  }
+  for (; i + width <= total; i += width) j->f->each(x + i, wide_shift, wide, width);
+  j->f->each(x + i, wide_shift, wide, total - i);
+  for (int64_t k = 0; k < width; k++)
+    result[k % n * step] = j->f->join(result[k % n * step], wide[k]);
+}
+
+/* Folds the box of axes `axis`… that begins at x into the results that begin at `result`. */
+static void box(const job *j, const int64_t *size, const int64_t *stride, int axis, const float *x,
+                const double *shift, double *result) {
+  const hl_sum *s = j->sum;
+  int last = s->rank - 1;
+  int64_t n = size[axis], step = s->step[axis];
+  if (axis == last && step == 0) {
+    *result = j->f->join(*result, j->f->row(x, shift == NULL ? 0 : *shift, n));
+  } else if (axis == last && step == 1) {
+    j->f->each(x, shift, result, n);
+  } else if (axis == last) {
+    for (int64_t i = 0; i < n; i++) j->f->each(x + i, moved(shift, i * step), result + i * step, 1);
+  } else if (axis == last - 1 && step == 0 && size[last] <= WIDE && stride[axis] == size[last] &&
+             s->step[last] != 0) {
+    columns(j, x, n, size[last], shift, result, s->step[last]);
+  } else {
+    for (int64_t i = 0; i < n; i++)
+      box(j, size, stride, axis + 1, x + i * stride[axis], moved(shift, i * step),
+          result + i * step);
+  }
+}
+
+static void start(double *result, int64_t n, double value) {
+  for (int64_t i = 0; i < n; i++) result[i] = value;
+}
+
+static void chunk(int64_t begin, int64_t end, void *ctx) {
+  const job *j = ctx;
+  const hl_sum *s = j->sum;
+  int64_t size[HL_MAX_RANK], stride[HL_MAX_RANK], step = 1;
+  for (int i = s->rank - 1; i >= 0; i--) {
+    stride[i] = step;
+    step *= s->size[i];
+    size[i] = i == s->split ? end - begin : s->size[i];
+  }
+  int64_t first = begin * s->step[s->split]; /* 0 where the chunks have results of their own */
+  double *result = j->work + first;
+  if (s->copies) {
+    result = j->work + begin / s->grain * s->out_numel;
+    start(result, s->out_numel, j->f->start);
+  }
+  box(j, size, stride, 0, j->x + begin * stride[s->split], moved(j->shift, first), result);
+}
+
+/* The chunks' results in the order of the chunks. */
+static void finish(int64_t begin, int64_t end, void *ctx) {
+  const job *j = ctx;
+  const hl_sum *s = j->sum;
+  for (int64_t i = begin; i < end; i++)
+    for (int64_t k = 1; k < s->chunks; k++)
+      j->work[i] = j->f->join(j->work[i], j->work[k * s->out_numel + i]);
+}
+
+void hl_fold_run(const hl_sum *s, hl_fold kind, const float *x, const double *shift, double *work) {
+  job j = {s, &folders[kind], x, shift, work};
+  if (!s->copies) start(work, s->out_numel, j.f->start);
+  if (s->chunks > 0) hl_parallel_for(s->size[s->split], s->grain, chunk, &j);
+  if (s->copies) hl_parallel_for(s->out_numel, HL_GRAIN, finish, &j);
+}
