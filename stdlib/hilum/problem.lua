@@ -30,9 +30,26 @@ function problem.join(list)
   return problem.new(list[1].code, table.concat(lines, "\n"))
 end
 
+-- ---- the user's line ----
+
+-- Everything below this folder is hilum itself; the first caller outside it is the user.
+local root = debug.getinfo(1, "S").source:match("^(@.-)[^/\\]*$") or "@"
+
+local function internal(source)
+  return source:sub(1, #root) == root
+end
+
+-- The place in front of a message, if it is one of hilum's own files. Lua shortens long paths to "...tail".
+local function own_place(place)
+  local lead = place:match("^%.%.%.(.*)hilum/[%w_/]+%.lua$")
+  if not lead then return internal("@" .. place) end
+  return root:sub(-#lead - #"hilum/") == lead .. "hilum/"
+end
+
 -- The engine's errors begin with the line that called it; where that is hilum's own, it helps nobody.
 local function without_place(message)
-  return (tostring(message):gsub("^%S*hilum/[%w_/]+%.lua:%d+: ", ""))
+  local place, rest = tostring(message):match("^(.-%.lua):%d+: (.*)$")
+  return place and own_place(place) and rest or tostring(message)
 end
 
 --- Whatever was raised or returned, as { code, message, where }.
@@ -46,15 +63,6 @@ end
 function problem.caught(err)
   if os.getenv("HILUM_TRACEBACK") then io.stderr:write(debug.traceback(nil, 2), "\n") end
   return problem.of(err)
-end
-
--- ---- the user's line ----
-
--- Everything below this folder is hilum itself; the first caller outside it is the user.
-local root = debug.getinfo(1, "S").source:match("^(@.-)[^/\\]*$") or "@"
-
-local function internal(source)
-  return source:sub(1, #root) == root
 end
 
 local last_function, last_line -- where a watched script executed its last line
