@@ -184,7 +184,7 @@ static const refusal refusals[] = {
      HL_ESHAPE},
     {"reshape", {"3x4"}, "shape=5,2", "x has 12 elements, but shape [5,2] has 10", HL_ESHAPE},
     {"reshape", {"1x2x3x4x5 image"}, "shape=120", "x must be in plain layout", HL_ETYPE},
-    {"adam", {"3", "4", "3", "3"}, NULL, "takes 5 to 5 inputs", HL_EINVAL},
+    {"adam", {"3", "4", "3", "3"}, NULL, "takes 5 to 6 inputs", HL_EINVAL},
 };
 
 int main(void) {
