@@ -189,6 +189,26 @@ static void test_every_cut(void) {
   free(text);
 }
 
+static void test_no_memory(void) {
+  const char *path =
+      file_with(HEAD SESSION(NODULE("<characteristics><margin>3</margin></characteristics>" ROI(
+          POINT("1", "2") POINT("3", "4")))) TAIL);
+  int failures = 0, wrong = 0;
+  for (long n = 0; n < 200; n++) {
+    hl_err e = {0};
+    hl_marks *m;
+    hl_test_fail_after(n);
+    hl_status status = hl_lidc_read(&m, path, NULL, &e);
+    hl_test_fail_after(-1);
+    wrong += status != HL_OK && (status != HL_ENOMEM || m);
+    hl_marks_free(m);
+    if (status == HL_OK) break;
+    failures++;
+  }
+  ok(failures > 5 && failures < 200, "memory ended at %d places", failures);
+  is_int(wrong, 0, "each time it was said, and nothing was made");
+}
+
 /* --- The collection's files ----------------------------------------------------------------------
  */
 
@@ -261,5 +281,6 @@ int main(int argc, char **argv) {
   test_bad_files();
   test_odd_places();
   test_every_cut();
+  test_no_memory();
   return tap_done();
 }

@@ -306,8 +306,45 @@ static void test_refusals(void) {
   hl_marks_free(m);
 }
 
+/* Memory that ends at every place in turn: HL_ENOMEM, and nothing is left behind. */
+static void test_no_memory(void) {
+  hl_marks *m = begin();
+  for (int r = 0; r < 3; r++) {
+    session(m);
+    add_box(m, "a", 3, 6, 15, 20, 4);
+    add_box(m, "b", 4, 5, 28, 20, 3);
+  }
+  hl_marks_finish(m);
+  hl_nodule_rule rule = hl_nodule_rule_default();
+  const hl_crop_options o = {{6, 8, 8}, {2, 1, 1}, {-1000, 1000}};
+  hl_desc d = {.dtype = HL_I16, .layout = HL_PLAIN, .shape = hl_shape_make(3, grid.size)};
+  hl_tensor *voxels;
+  hl_err e = {0};
+  if (hl_tensor_zeros(&voxels, &d, HL_MEM_DATA, "test", &e) != HL_OK) return;
+  int failures = 0, wrong = 0;
+  for (long n = 0; n < 500; n++) {
+    hl_nodules *ns = NULL;
+    hl_crop c = {0};
+    memset(&e, 0, sizeof e);
+    hl_test_fail_after(n);
+    hl_status status = hl_nodules_find(&ns, m, &grid, &slices, &rule, NULL, &e);
+    if (status == HL_OK) status = hl_nodule_crop(&c, ns, 0, voxels, &o, &e);
+    hl_test_fail_after(-1);
+    wrong += status != HL_OK && (status != HL_ENOMEM || c.image != NULL);
+    hl_crop_clear(&c);
+    hl_nodules_free(ns);
+    if (status == HL_OK) break;
+    failures++;
+  }
+  ok(failures > 20 && failures < 500, "memory ended at %d places", failures);
+  is_int(wrong, 0, "each time it was said, and nothing was made");
+  hl_tensor_unref(voxels);
+  hl_marks_free(m);
+}
+
 int main(void) {
   set_up();
+  test_no_memory();
   test_consensus();
   test_denominator();
   test_neighbours();
