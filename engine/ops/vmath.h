@@ -3,7 +3,8 @@
  * Largest errors in units of the last place of the true value, found by trying every third f32
  * number against libm in f64: exp 1.0, log 0.8, sigmoid 2.4, softplus 2.7, tanh 1.3 (subnormal
  * results in units of the smallest one). tests/c/test_elementwise.c watches them.
- * Coefficients of exp, log and tanh: S. Moshier, Cephes mathematical library, single precision. */
+ * Coefficients of exp, log, tanh and erf: S. Moshier, Cephes mathematical library, single
+ * precision. */
 #ifndef HILUM_OPS_VMATH_H
 #define HILUM_OPS_VMATH_H
 
@@ -110,6 +111,58 @@ HL_INLINE float hl_tanh_f32(float x) {
   float near = hl_madd(p * z, x, x);
   float far = copysignf(1.0F - 2.0F / (hl_exp_f32(2.0F * a) + 1.0F), x);
   return a < 0.625F ? near : far;
+}
+
+/* exp(x) - 1 for x ≤ 0, as 2 t / (1 - t) with t = tanh(x / 2). */
+HL_INLINE float hl_expm1_below_f32(float x) {
+  float t = hl_tanh_f32(0.5F * x);
+  return 2.0F * t / (1.0F - t);
+}
+
+/* erf(z) for 0 ≤ z ≤ 1. */
+HL_INLINE float hl_erf_unit_f32(float z) {
+  float w = z * z;
+  float p = 7.853861353153693e-5F;
+  p = hl_madd(p, w, -8.010193625184903e-4F);
+  p = hl_madd(p, w, 5.188327685732524e-3F);
+  p = hl_madd(p, w, -2.685381193529856e-2F);
+  p = hl_madd(p, w, 1.128358514861418e-1F);
+  p = hl_madd(p, w, -3.761262582423300e-1F);
+  p = hl_madd(p, w, 1.128379165726710F);
+  return z * p;
+}
+
+/* erfc(z) = exp(-z²) p(1/z²) / z for z ≥ 1, with one polynomial up to 2 and one beyond. */
+HL_INLINE float hl_erfc_tail_f32(float z) {
+  float q = 1.0F / z, w = q * q;
+  float p = 2.326819970068386e-2F;
+  p = hl_madd(p, w, -1.387039388740657e-1F);
+  p = hl_madd(p, w, 3.687424674597105e-1F);
+  p = hl_madd(p, w, -5.824733027278666e-1F);
+  p = hl_madd(p, w, 6.210004621745983e-1F);
+  p = hl_madd(p, w, -4.944515323274145e-1F);
+  p = hl_madd(p, w, 3.404879937665872e-1F);
+  p = hl_madd(p, w, -2.741127028184656e-1F);
+  p = hl_madd(p, w, 5.638259427386472e-1F);
+  float r = -1.047766399936249e+1F;
+  r = hl_madd(r, w, 1.297719955372516e+1F);
+  r = hl_madd(r, w, -7.495518717768503F);
+  r = hl_madd(r, w, 2.921019019210786F);
+  r = hl_madd(r, w, -1.015265279202700F);
+  r = hl_madd(r, w, 4.218463358204948e-1F);
+  r = hl_madd(r, w, -2.820767439740514e-1F);
+  r = hl_madd(r, w, 5.641895067754075e-1F);
+  return hl_exp_f32(-z * z) * q * (z < 2.0F ? p : r);
+}
+
+/* Distribution function of the normal distribution, (1 + erf(x / sqrt 2)) / 2. */
+HL_INLINE float hl_normal_f32(float x) {
+  float z = fabsf(x) * 0.70710678118654752F;
+  float inside = z < 1.0F ? z : 1.0F, outside = z < 1.0F ? 1.0F : z;
+  outside = outside > 12.0F ? 12.0F : outside; /* beyond: 0 in f32 */
+  float upper = z < 1.0F ? 0.5F - 0.5F * hl_erf_unit_f32(inside) : 0.5F * hl_erfc_tail_f32(outside);
+  float y = x < 0.0F ? upper : 1.0F - upper;
+  return x != x ? x : y;
 }
 
 #endif

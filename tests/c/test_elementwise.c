@@ -43,6 +43,30 @@ static double softplus_of(double x) {
   return fmax(x, 0) + log1p(exp(-fabs(x)));
 }
 
+static double logsigmoid_of(double x) {
+  return -softplus_of(-x);
+}
+
+static double elu_of(double x) {
+  return x > 0 ? x : expm1(x);
+}
+
+static double rsqrt_of(double x) {
+  return 1 / sqrt(x);
+}
+
+static double reciprocal_of(double x) {
+  return 1 / x;
+}
+
+static double gelu_of(double x) {
+  return x * erfc(-x / sqrt(2)) / 2;
+}
+
+static double power_of(double x) {
+  return pow(x, -2.5);
+}
+
 /* Distance in units of the last place of f32 at the true value. */
 static double ulps(float got, double want) {
   if (isnan(want)) return isnan(got) ? 0 : INFINITY;
@@ -53,14 +77,15 @@ static double ulps(float got, double want) {
   return fabs((double)got - want) / unit;
 }
 
-static void check_accuracy(const char *name, double (*truth)(double), double allowed) {
+static void check_accuracy_with(const char *name, const char *attrs, double (*truth)(double),
+                                double allowed) {
   enum { N = 1 << 19 };
   hl_tensor *x = vector(N);
   for (uint32_t i = 0; i < N; i++) { /* every 8191st of all numbers, infinities and NaN */
     uint32_t bits = i * 8191;
     memcpy(hl_tensor_f32(x) + i, &bits, sizeof bits);
   }
-  hl_tensor *y = run(name, NULL, 1, &x);
+  hl_tensor *y = run(name, attrs, 1, &x);
   double worst = 0;
   float where = 0;
   for (int64_t i = 0; i < N; i++) {
@@ -73,6 +98,26 @@ static void check_accuracy(const char *name, double (*truth)(double), double all
      (double)where);
   hl_tensor_unref(x);
   hl_tensor_unref(y);
+}
+
+static void check_accuracy(const char *name, double (*truth)(double), double allowed) {
+  check_accuracy_with(name, NULL, truth, allowed);
+}
+
+/* Largest error relative to |x|, for functions that behave like x or vanish. */
+static void check_gelu(void) {
+  enum { N = 40001 };
+  hl_tensor *x = vector(N);
+  for (int i = 0; i < N; i++) hl_tensor_f32(x)[i] = (float)(i - N / 2) * 1e-3F;
+  hl_tensor *y = run("gelu", NULL, 1, &x);
+  double worst = 0;
+  for (int i = 0; i < N; i++) {
+    double argument = (double)hl_tensor_f32(x)[i];
+    double error = fabs((double)hl_tensor_f32(y)[i] - gelu_of(argument));
+    worst = fmax(worst, argument == 0 ? error : error / fabs(argument));
+  }
+  ok(worst <= 1.5e-7, "gelu: error at most %.1e of |x|", worst);
+  unref_all(2, (hl_tensor *[]){x, y});
 }
 
 static void check_extremes(void) {
@@ -194,6 +239,12 @@ int main(void) {
   check_accuracy("softplus", softplus_of, 3);
   check_accuracy("tanh", tanh, 1.5);
   check_accuracy("sqrt", sqrt, 0.5);
+  check_accuracy("logsigmoid", logsigmoid_of, 3);
+  check_accuracy("elu", elu_of, 3);
+  check_accuracy("rsqrt", rsqrt_of, 1.5);
+  check_accuracy("reciprocal", reciprocal_of, 0.5);
+  check_accuracy_with("pow", "exponent=-2.5", power_of, 6);
+  check_gelu();
   check_extremes();
   check_long_sum();
   check_nothing();

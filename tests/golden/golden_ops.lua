@@ -130,6 +130,8 @@ local ops = {
   pad = { bind = image_x, run = pad },
   leaky_relu = unary("leaky_relu", function(case) return { slope = case.slope } end),
   clamp = unary("clamp", function(case) return { low = case.lo, high = case.hi } end),
+  elu = unary("elu", function(case) return { alpha = case.alpha } end),
+  pow2_5 = unary("pow", function() return { exponent = 2.5 } end),
   reduce_sum = reduction "sum",
   reduce_mean = reduction "mean",
   reduce_amax = reduction "max",
@@ -156,7 +158,8 @@ local ops = {
   },
 }
 
-for _, name in ipairs { "relu", "sigmoid", "softplus", "tanh", "exp", "log", "sqrt", "square", "abs", "neg" } do
+for _, name in ipairs { "relu", "sigmoid", "softplus", "tanh", "exp", "log", "sqrt", "square", "abs", "neg",
+  "reciprocal", "rsqrt", "silu", "gelu", "gelu_tanh", "logsigmoid" } do
   ops[name] = unary(name)
 end
 for _, name in ipairs { "add", "sub", "mul", "div", "maximum", "minimum" } do ops[name] = binary(name) end
