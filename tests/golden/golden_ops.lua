@@ -74,6 +74,32 @@ local function pool(name)
   }
 end
 
+-- ---- normalisation ----
+
+local function group_norm(case, v)
+  return { y = op.group_norm(v.x, v.weight, v.bias, { groups = case.groups, eps = case.eps }) }
+end
+
+-- (1 − momentum)·before + momentum·batch
+local function moved(before, batch, momentum)
+  return op.add(op.affine(before, { scale = 1 - momentum }), op.affine(batch, { scale = momentum }))
+end
+
+local function batch_norm(case, v)
+  if not case.training then
+    return {
+      y = op.batch_norm_eval(v.x, v.running_mean, v.running_var, v.weight, v.bias, { eps = case.eps }),
+      running_mean_after = v.running_mean, running_var_after = v.running_var,
+    }
+  end
+  local y, mean, variance = op.batch_norm(v.x, v.weight, v.bias, { eps = case.eps })
+  return {
+    y = y,
+    running_mean_after = v.running_mean and moved(v.running_mean, mean, case.momentum),
+    running_var_after = v.running_var and moved(v.running_var, variance, case.momentum),
+  }
+end
+
 -- ---- other grids ----
 
 local function interpolate(case, v)
@@ -120,6 +146,8 @@ local ops = {
     bind = image_x,
     run = function(case, v) return { y = op.instance_norm(v.x, v.weight, v.bias, { eps = case.eps }) } end,
   },
+  group_norm = { bind = image_x, run = group_norm },
+  batch_norm = { bind = image_x, run = batch_norm },
   interpolate = {
     bind = { x = function(tensor, case)
       case.spatial = { table.unpack(tensor.shape, 3) }

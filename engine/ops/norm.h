@@ -1,0 +1,58 @@
+/* What the kernels of instance, group and batch normalisation share: sums over the voxels of each
+ * image and channel, and the maps whose numbers follow from them. Private to the kernels of
+ * engine/ops. */
+#ifndef HILUM_OPS_NORM_H
+#define HILUM_OPS_NORM_H
+
+#include "kernel.h"
+
+/* What each image and channel needs. With g = dy·act'(u), u = (x − MEAN)·FACTOR + OFFSET:
+ *   forward  y = act(u), act the leaky ReLU
+ *   sums     of x and x²; with dy: of g and g·(x − MEAN)·RSTD
+ *   backward dx = FACTOR·g + SHIFT + (x − MEAN)·SLANT. */
+enum {
+  HL_NORM_MEAN,
+  HL_NORM_FACTOR,
+  HL_NORM_OFFSET,
+  HL_NORM_RSTD,
+  HL_NORM_SHIFT,
+  HL_NORM_SLANT,
+  HL_NORM_PARAMETERS
+};
+
+typedef struct hl_norm_layout {
+  int64_t images, channels, voxels;
+  int64_t lanes;  /* numbers in a row */
+  int64_t chunk;  /* voxels per task */
+  int64_t chunks; /* per image */
+} hl_norm_layout;
+
+typedef struct hl_norm {
+  hl_norm_layout l;
+  const float *x, *dy; /* set by the caller; dy is NULL on the way forward */
+  float *y;            /* or dx */
+  float slope;
+  double *partial;  /* [image][chunk][2][channel] */
+  double *room;     /* [2][channel], for the caller */
+  float *parameter; /* [image][HL_NORM_PARAMETERS][lane] */
+} hl_norm;
+
+size_t hl_norm_workspace(const hl_desc *x);
+hl_norm hl_norm_begin(const hl_desc *x, double slope, void *work);
+
+/* Takes the sums; those of one image and channel are then added up in a fixed order. */
+void hl_norm_sums(hl_norm *j);
+void hl_norm_total(const hl_norm *j, int64_t image, int64_t channel, double sums[2]);
+
+void hl_norm_set(const hl_norm *j, int64_t image, int which, int64_t channel, double value);
+/* MEAN, RSTD, FACTOR = rstd·scale and OFFSET; scale and offset are vectors of channels or NULL. */
+void hl_norm_set_channel(const hl_norm *j, int64_t image, int64_t channel, double mean, double rstd,
+                         const float *scale, const float *offset);
+
+/* Applies the forward map, or with dy the backward one. */
+void hl_norm_map(hl_norm *j);
+
+/* Mean and biased variance from the sums of n numbers and of their squares. */
+void hl_norm_moments(const double sums[2], double n, double *mean, double *variance);
+
+#endif
