@@ -73,26 +73,43 @@ static hl_status run_ref(const hl_call *c, hl_tensor *const *in, hl_tensor *cons
   return s;
 }
 
-static hl_status run_kernel(const hl_kernel *k, const hl_call *c, hl_tensor *const *in,
-                            hl_tensor *const *out, hl_ledger *l, hl_err *e) {
-  size_t bytes = 0;
-  void *scratch = NULL;
-  if (k->workspace != NULL) HL_TRY(k->workspace(c, &bytes, e));
-  if (bytes > 0) HL_TRY(hl_mem_alloc(l, &scratch, bytes, HL_MEM_WORKSPACE, c->op->name, e));
-  hl_status s = hl_ledger_is_counting(l) ? HL_OK : k->run(c, in, out, scratch, e);
-  if (bytes > 0) hl_mem_free(l, scratch, bytes, HL_MEM_WORKSPACE);
-  return s;
+/* The kernel of a call that does not go through the reference. */
+static hl_status kernel_of(const hl_call *c, const hl_kernel **out, hl_err *e) {
+  *out = hl_op_cpu(c->op);
+  if (*out != NULL) return HL_OK;
+  return hl_fail(e, HL_EMISSING, "%s has no kernel for %s on the CPU", c->op->name,
+                 c->n_in > 0 ? hl_dtype_name(c->in[0].dtype) : "these inputs");
 }
 
-hl_status hl_call_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, hl_ledger *l,
-                      hl_err *e) {
-  if (all_f64(c) && c->op->ref != NULL)
-    return hl_ledger_is_counting(l) ? HL_OK : run_ref(c, in, out, e);
-  const hl_kernel *k = hl_op_cpu(c->op);
-  if (k == NULL)
-    return hl_fail(e, HL_EMISSING, "%s has no kernel for %s on the CPU", c->op->name,
-                   c->n_in > 0 ? hl_dtype_name(c->in[0].dtype) : "these inputs");
-  return run_kernel(k, c, in, out, l, e);
+static bool by_reference(const hl_call *c) {
+  return all_f64(c) && c->op->ref != NULL;
+}
+
+hl_status hl_call_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
+  *bytes = 0;
+  if (by_reference(c)) return HL_OK;
+  const hl_kernel *k;
+  HL_TRY(kernel_of(c, &k, e));
+  return k->workspace == NULL ? HL_OK : k->workspace(c, bytes, e);
+}
+
+hl_status hl_call_execute(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
+                          void *workspace, hl_err *e) {
+  if (by_reference(c)) return run_ref(c, in, out, e);
+  const hl_kernel *k;
+  HL_TRY(kernel_of(c, &k, e));
+  return k->run(c, in, out, workspace, e);
+}
+
+hl_status hl_call_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, hl_err *e) {
+  size_t bytes;
+  void *scratch = NULL;
+  hl_ledger *l = hl_ledger_main();
+  HL_TRY(hl_call_workspace(c, &bytes, e));
+  if (bytes > 0) HL_TRY(hl_mem_alloc(l, &scratch, bytes, HL_MEM_WORKSPACE, c->op->name, e));
+  hl_status s = hl_call_execute(c, in, out, scratch, e);
+  if (bytes > 0) hl_mem_free(l, scratch, bytes, HL_MEM_WORKSPACE);
+  return s;
 }
 
 hl_status hl_op_eager(const hl_op *op, const void *attrs, int n_in, hl_tensor *const *in,
@@ -109,7 +126,7 @@ hl_status hl_op_eager(const hl_op *op, const void *attrs, int n_in, hl_tensor *c
   int made = 0;
   for (; made < c.n_out && s == HL_OK; made++)
     s = hl_tensor_new(&out[made], &c.out[made], hl_ledger_main(), HL_MEM_STATE, op->name, e);
-  if (s == HL_OK) s = hl_call_run(&c, dense, out, hl_ledger_main(), e);
+  if (s == HL_OK) s = hl_call_run(&c, dense, out, e);
   for (int i = 0; i < n_in; i++) hl_tensor_unref(dense[i]);
   if (s == HL_OK) {
     *n_out = c.n_out;

@@ -31,8 +31,7 @@ static bool can_take(const hl_program *p, int i, int j) {
   const node *n = &p->nodes[i];
   if ((n->op->inplace >> j & 1U) == 0 || n->n_out == 0) return false;
   const variable *from = &p->vars[n->in[j]], *to = &p->vars[n->out[0]];
-  if (from->kind != VAR_RESULT || from->last_use != i || from->category != to->category)
-    return false;
+  if (from->kind != VAR_RESULT || from->last_use != i || to->is_output) return false;
   for (int k = 0; k < n->n_in; k++)
     if (k != j && n->in[k] == n->in[j]) return false;
   return from->desc.dtype == to->desc.dtype && from->desc.layout == to->desc.layout &&
@@ -57,17 +56,7 @@ hl_status hl_program_finish(hl_program *p, hl_err *e) {
   hl_host_free(wanted);
   find_last_uses(p);
   choose_in_place(p);
-  for (int i = 0; i < p->n_nodes; i++) {
-    const node *n = &p->nodes[i];
-    if (!n->needed) continue;
-    hl_call c;
-    hl_node_call(p, n, &c);
-    if (!hl_call_supported(&c))
-      return hl_at_scope(p, n->scope,
-                         hl_fail(e, HL_EMISSING, "%s has no kernel for %s on the CPU", n->op->name,
-                                 n->n_in > 0 ? hl_dtype_name(c.in[0].dtype) : "these inputs"),
-                         e);
-  }
+  HL_TRY(hl_arena_plan(p, e));
   p->finished = true;
   return HL_OK;
 }
@@ -77,22 +66,57 @@ hl_status hl_program_finish(hl_program *p, hl_err *e) {
 typedef struct run {
   hl_program *p;
   hl_ledger *ledger;
+  hl_tensor *arena;
   hl_tensor **value; /* per var; owned */
-  int peak_node;
 } run;
+
+/* Where most bytes are in use, and how many are the state's and the workspace's there. */
+typedef struct summit {
+  int node;
+  size_t live, workspace;
+} summit;
+
+static summit find_summit(const hl_program *p) {
+  summit top = {-1, 0, 0};
+  for (int i = 0; i < p->n_nodes; i++) {
+    size_t workspace, live = p->nodes[i].needed ? hl_arena_live(p, i, &workspace) : 0;
+    if (live > top.live) top = (summit){i, live, workspace};
+  }
+  return top;
+}
+
+static void say_where(const hl_program *p, int i, char *text, size_t size) {
+  const node *n = &p->nodes[i];
+  snprintf(text, size, "%s%s of %s", n->backward ? "backward pass: " : "", n->op->name,
+           p->scopes[n->scope].path);
+}
+
+/* The block of all passing values. If it does not fit, the place that needs it most is named. */
+static hl_status make_arena(run *r, hl_err *e) {
+  const hl_program *p = r->p;
+  hl_desc d = {HL_U8, HL_PLAIN, {1, {(int64_t)p->arena_bytes}}};
+  hl_err own = {0};
+  hl_status s =
+      hl_tensor_new(&r->arena, &d, r->ledger, HL_MEM_STATE, "the activations of a step", &own);
+  if (s == HL_OK) return HL_OK;
+  summit top = find_summit(p);
+  char where[160];
+  if (top.node >= 0) {
+    say_where(p, top.node, where, sizeof where);
+    hl_err_prefix(&own, s, "most is needed at %s", where);
+  }
+  if (e != NULL && e->code == HL_OK) *e = own;
+  return s;
+}
 
 static hl_status make_outputs(run *r, const node *n, hl_tensor **out, hl_err *e) {
   hl_program *p = r->p;
   for (int j = 0; j < n->n_out; j++) {
     const variable *v = &p->vars[n->out[j]];
-    if (j == 0 && n->takes >= 0) {
-      hl_tensor **from = &r->value[n->in[n->takes]];
-      HL_TRY(hl_tensor_recast(&out[0], *from, &v->desc, e));
-    } else {
-      char label[128];
-      snprintf(label, sizeof label, "%s of %s", n->op->name, p->scopes[n->scope].path);
-      HL_TRY(hl_tensor_new(&out[j], &v->desc, r->ledger, v->category, label, e));
-    }
+    if (v->slot >= 0)
+      HL_TRY(hl_tensor_within(&out[j], r->arena, p->slots[v->slot].offset, &v->desc, e));
+    else
+      HL_TRY(hl_tensor_new(&out[j], &v->desc, r->ledger, v->category, n->op->name, e));
     r->value[n->out[j]] = out[j];
   }
   return HL_OK;
@@ -114,19 +138,22 @@ static hl_status run_node(run *r, int i, hl_err *e) {
   hl_program *p = r->p;
   const node *n = &p->nodes[i];
   hl_tensor *in[HL_MAX_ARGS], *out[HL_MAX_ARGS] = {0};
-  hl_call c;
-  hl_node_call(p, n, &c);
-  size_t before = hl_ledger_peak(r->ledger, HL_MEM_CATEGORIES);
   HL_TRY(make_outputs(r, n, out, e));
   for (int j = 0; j < n->n_in; j++) in[j] = r->value[n->in[j]];
-  HL_TRY(hl_call_run(&c, in, out, r->ledger, e));
-  if (hl_ledger_peak(r->ledger, HL_MEM_CATEGORIES) > before) r->peak_node = i;
+  if (!hl_ledger_is_counting(r->ledger)) {
+    hl_call c;
+    hl_node_call(p, n, &c);
+    char *arena = hl_tensor_data(r->arena);
+    HL_TRY(hl_call_execute(&c, in, out, n->scratch < 0 ? NULL : arena + p->slots[n->scratch].offset,
+                           e));
+  }
   release_dead(r, i);
   return HL_OK;
 }
 
 static hl_status run_all(run *r, hl_err *e) {
   hl_program *p = r->p;
+  HL_TRY(make_arena(r, e));
   for (int i = 0; i < p->n_vars; i++)
     if (p->vars[i].kind == VAR_BOUND) r->value[i] = hl_tensor_ref(p->vars[i].tensor);
   for (int i = 0; i < p->n_nodes; i++) {
@@ -142,7 +169,6 @@ static hl_status run_begin(run *r, hl_program *p, hl_ledger *l, hl_err *e) {
   memset(r, 0, sizeof *r);
   r->p = p;
   r->ledger = l;
-  r->peak_node = -1;
   r->value = hl_host_calloc((size_t)p->n_vars, sizeof(hl_tensor *));
   if (r->value == NULL) return hl_fail(e, HL_ENOMEM, "no memory to run a program");
   return HL_OK;
@@ -150,6 +176,7 @@ static hl_status run_begin(run *r, hl_program *p, hl_ledger *l, hl_err *e) {
 
 static void run_end(run *r) {
   for (int i = 0; i < r->p->n_vars; i++) hl_tensor_unref(r->value[i]);
+  hl_tensor_unref(r->arena);
   hl_host_free(r->value);
 }
 
@@ -199,10 +226,11 @@ static void plan_read(const run *r, hl_plan *out) {
   for (int c = 0; c <= HL_MEM_CATEGORIES; c++)
     out->peak[c] = hl_ledger_at_peak(r->ledger, (hl_category)c);
   for (int i = 0; i < p->n_nodes; i++) out->ops += p->nodes[i].needed;
-  if (r->peak_node < 0) return;
-  const node *n = &p->nodes[r->peak_node];
-  snprintf(out->where, sizeof out->where, "%s%s of %s", n->backward ? "backward pass: " : "",
-           n->op->name, p->scopes[n->scope].path);
+  summit top = find_summit(p);
+  if (top.node < 0) return;
+  out->peak[HL_MEM_STATE] -= top.workspace; /* the arena holds both */
+  out->peak[HL_MEM_WORKSPACE] += top.workspace;
+  say_where(p, top.node, out->where, sizeof out->where);
 }
 
 hl_status hl_program_plan(hl_program *p, hl_plan *out, hl_err *e) {

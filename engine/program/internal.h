@@ -18,6 +18,7 @@ typedef struct variable {
   bool is_output;
   hl_category category;
   int32_t scope;
+  int32_t slot;      /* where in the arena it lives, or -1: it has storage of its own */
   int32_t last_use;  /* node after which the value dies; -1: never used, INT32_MAX: never dies */
   char *name;        /* inputs and bound values */
   hl_tensor *tensor; /* bound values; results of a live program */
@@ -33,7 +34,8 @@ typedef struct node {
   bool inverse;  /* part of an inverse body: a pattern, never executed */
   bool backward; /* emitted by differentiation */
   bool needed;
-  int32_t takes; /* input whose storage output 0 takes over, or -1 */
+  int32_t scratch; /* slot of its workspace, or -1 */
+  int32_t takes;   /* input whose storage output 0 takes over, or -1 */
 } node;
 
 typedef struct block {
@@ -42,6 +44,12 @@ typedef struct block {
   int n_in, n_out;
   hl_var *in, *out, *placeholder, *rebuilt;
 } block;
+
+/* A stretch of the arena, the one block in which a run's passing values live. */
+typedef struct slot {
+  int32_t first, last; /* nodes between which it is in use */
+  size_t bytes, offset;
+} slot;
 
 typedef struct place {
   char *path; /* full: "model[2].level[3]"; place 0 is "" */
@@ -61,6 +69,9 @@ struct hl_program {
   place *scopes;
   int n_scopes, cap_scopes;
   int32_t scope;
+  slot *slots;
+  int n_slots, cap_slots;
+  size_t arena_bytes;
   hl_var *inputs, *outputs;
   int n_inputs, n_outputs, cap_inputs, cap_outputs;
   char text[512];
@@ -74,5 +85,10 @@ hl_status hl_at_scope(const hl_program *p, int32_t scope, hl_status code, hl_err
 
 /* A description of node i's call with its input and output shapes. */
 void hl_node_call(const hl_program *p, const node *n, hl_call *c);
+
+/* Gives every passing value and workspace of a finished program its place in the arena. */
+HL_MUST_CHECK hl_status hl_arena_plan(hl_program *p, hl_err *e);
+/* Bytes in use while node i runs; *workspace is its own scratch among them. */
+size_t hl_arena_live(const hl_program *p, int i, size_t *workspace);
 
 #endif

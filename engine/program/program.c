@@ -65,6 +65,7 @@ void hl_program_free(hl_program *p) {
   hl_host_free(p->nodes);
   hl_host_free(p->blocks);
   hl_host_free(p->scopes);
+  hl_host_free(p->slots);
   hl_host_free(p->inputs);
   hl_host_free(p->outputs);
   hl_host_free(p);
@@ -105,6 +106,7 @@ static hl_status add_var(hl_program *p, var_kind kind, const hl_desc *like, hl_v
   v->category = HL_MEM_STATE;
   v->scope = p->scope;
   v->last_use = -1;
+  v->slot = -1;
   *out = p->n_vars++;
   return HL_OK;
 }
@@ -193,6 +195,7 @@ static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, nod
   n->block =
       p->open_block >= 0 && !p->inverting && p->blocks[p->open_block].rebuild ? p->open_block : -1;
   n->takes = -1;
+  n->scratch = -1;
   n->in = hl_host_calloc((size_t)(c->n_in + c->n_out), sizeof *n->in);
   if (c->op->attr_size > 0) n->attrs = hl_host_calloc(1, c->op->attr_size);
   if (n->in == NULL || (c->op->attr_size > 0 && n->attrs == NULL)) {
@@ -218,7 +221,7 @@ static hl_status run_now(hl_program *p, node *n, hl_call *c, hl_err *e) {
   hl_status s = HL_OK;
   for (int i = 0; i < n->n_out && s == HL_OK; i++)
     s = hl_tensor_new(&out[i], &c->out[i], hl_ledger_main(), HL_MEM_STATE, n->op->name, e);
-  if (s == HL_OK) s = hl_call_run(c, in, out, hl_ledger_main(), e);
+  if (s == HL_OK) s = hl_call_run(c, in, out, e);
   for (int i = 0; i < n->n_out; i++) {
     if (s == HL_OK)
       p->vars[n->out[i]].tensor = out[i];

@@ -223,3 +223,15 @@ hl_status hl_tensor_recast(hl_tensor **out, hl_tensor *t, const hl_desc *d, hl_e
     return hl_fail(e, HL_EINTERNAL, "recast: the descriptions do not fill the same storage");
   return view(out, t, d, e);
 }
+
+hl_status hl_tensor_within(hl_tensor **out, hl_tensor *base, size_t offset, const hl_desc *d,
+                           hl_err *e) {
+  *out = NULL;
+  size_t bytes = hl_desc_bytes(d);
+  if (offset % 64 != 0 || offset > base->store->bytes || bytes > base->store->bytes - offset)
+    return hl_fail(e, HL_EINTERNAL, "a tensor of %zu bytes at %zu does not lie in a block of %zu",
+                   bytes, offset, base->store->bytes);
+  HL_TRY(view(out, base, d, e));
+  (*out)->offset = (int64_t)(offset / hl_dtype_size(d->dtype));
+  return HL_OK;
+}

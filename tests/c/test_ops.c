@@ -151,14 +151,14 @@ static hl_status run_call(const hl_call *c, hl_tensor *const *in, bool kernel, r
                           hl_err *e) {
   r->n = c->n_out;
   HL_TRY(new_outputs(c, r->t, e));
-  return kernel ? run_kernel(c, in, r->t, e) : hl_call_run(c, in, r->t, hl_ledger_main(), e);
+  return kernel ? run_kernel(c, in, r->t, e) : hl_call_run(c, in, r->t, e);
 }
 
 static hl_status run_update(const hl_call *c, hl_tensor *const *in, bool kernel, result *r,
                             hl_err *e) {
   r->n = c->n_in;
   for (int i = 0; i < c->n_in; i++) HL_TRY(clone(&r->t[i], in[i], e));
-  return kernel ? run_kernel(c, r->t, NULL, e) : hl_call_run(c, r->t, NULL, hl_ledger_main(), e);
+  return kernel ? run_kernel(c, r->t, NULL, e) : hl_call_run(c, r->t, NULL, e);
 }
 
 /* Runs a trial by the reference (f64) or by the kernel (f32). */

@@ -144,7 +144,12 @@ HL_MUST_CHECK hl_status hl_call_shape(hl_call *c, hl_err *e);
  * kernel. Inputs are made dense in the layout the call names. `out` tensors exist already (dense).
  */
 HL_MUST_CHECK hl_status hl_call_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
-                                    hl_ledger *l, hl_err *e);
+                                    hl_err *e);
+/* Bytes of scratch that the call needs, and the call with scratch supplied: how a program runs it.
+ */
+HL_MUST_CHECK hl_status hl_call_workspace(const hl_call *c, size_t *bytes, hl_err *e);
+HL_MUST_CHECK hl_status hl_call_execute(const hl_call *c, hl_tensor *const *in,
+                                        hl_tensor *const *out, void *workspace, hl_err *e);
 /* True if the call can run here: reference for f64, else a CPU kernel. */
 bool hl_call_supported(const hl_call *c);
 

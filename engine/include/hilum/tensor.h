@@ -92,6 +92,11 @@ HL_MUST_CHECK hl_status hl_tensor_reshape(hl_tensor **out, hl_tensor *t, const h
 HL_MUST_CHECK hl_status hl_tensor_recast(hl_tensor **out, hl_tensor *t, const hl_desc *d,
                                          hl_err *e);
 
+/* A dense tensor inside the storage of `base`, from byte `offset` on (a multiple of 64): how a
+ * program deals out one block to many values. */
+HL_MUST_CHECK hl_status hl_tensor_within(hl_tensor **out, hl_tensor *base, size_t offset,
+                                         const hl_desc *d, hl_err *e);
+
 /* Copies values between tensors of one shape, converting type and layout: to integers by rounding
  * to nearest, ties to even, saturating. Any strides. */
 HL_MUST_CHECK hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e);

@@ -1,0 +1,181 @@
+/* The arena: one block in which all passing values of a run live, laid out before the first run.
+ * What is largest is placed first, at the lowest offset that is free for as long as it lives;
+ * nothing is allocated while the program runs. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static hl_status add_slot(hl_program *p, int at, size_t bytes, int32_t *out, hl_err *e) {
+  HL_TRY(hl_reserve((void **)&p->slots, p->n_slots, &p->cap_slots, sizeof *p->slots, e));
+  size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  p->slots[p->n_slots] = (slot){.first = at, .last = at, .bytes = rounded};
+  *out = p->n_slots++;
+  return HL_OK;
+}
+
+/* The slots of node i: its results and its workspace. */
+static hl_status slots_of(hl_program *p, int i, hl_err *e) {
+  node *n = &p->nodes[i];
+  for (int j = 0; j < n->n_out; j++) {
+    variable *v = &p->vars[n->out[j]];
+    if (v->is_output) continue; /* it outlives the run */
+    if (j == 0 && n->takes >= 0)
+      v->slot = p->vars[n->in[n->takes]].slot;
+    else
+      HL_TRY(add_slot(p, i, hl_desc_bytes(&v->desc), &v->slot, e));
+    if (v->last_use > p->slots[v->slot].last) p->slots[v->slot].last = v->last_use;
+  }
+  hl_call c;
+  size_t bytes;
+  hl_node_call(p, n, &c);
+  HL_TRY(hl_call_workspace(&c, &bytes, e));
+  return bytes == 0 ? HL_OK : add_slot(p, i, bytes, &n->scratch, e);
+}
+
+/* Ties are broken by time, so that layouts repeat. */
+static int by_time(const slot *x, const slot *y) {
+  if (x->first != y->first) return x->first < y->first ? -1 : 1;
+  return x < y ? -1 : x > y;
+}
+
+static int larger_first(const void *a, const void *b) {
+  const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
+  if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+  return by_time(x, y);
+}
+
+static int longer_first(const void *a, const void *b) {
+  const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
+  int32_t dx = x->last - x->first, dy = y->last - y->first;
+  if (dx != dy) return dx < dy ? 1 : -1;
+  return by_time(x, y);
+}
+
+static int heavier_first(const void *a, const void *b) {
+  const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
+  double wx = (double)x->bytes * (x->last - x->first + 1);
+  double wy = (double)y->bytes * (y->last - y->first + 1);
+  if (wx != wy) return wx < wy ? 1 : -1;
+  return by_time(x, y);
+}
+
+static int earlier_first(const void *a, const void *b) {
+  return by_time(*(slot *const *)a, *(slot *const *)b);
+}
+
+static int lower_first(const void *a, const void *b) {
+  const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
+  return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static bool overlap_in_time(const slot *a, const slot *b) {
+  return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest gap that holds s among the n slots already placed. `near` has room for n pointers. */
+static size_t lowest_gap(const slot *s, slot *const *placed, int n, const slot **near) {
+  int m = 0;
+  for (int i = 0; i < n; i++)
+    if (overlap_in_time(s, placed[i])) near[m++] = placed[i];
+  qsort(near, (size_t)m, sizeof *near, lower_first);
+  size_t end = 0;
+  for (int i = 0; i < m; i++) {
+    if (near[i]->offset >= end + s->bytes) break;
+    if (near[i]->offset + near[i]->bytes > end) end = near[i]->offset + near[i]->bytes;
+  }
+  return end;
+}
+
+/* Places all slots in the order given; returns the bytes needed. */
+static size_t lay_out(slot **order, int n, const slot **near) {
+  size_t most = 0;
+  for (int i = 0; i < n; i++) {
+    order[i]->offset = lowest_gap(order[i], order, i, near);
+    size_t end = order[i]->offset + order[i]->bytes;
+    if (end > most) most = end;
+  }
+  return most;
+}
+
+/* The most bytes in use at once: no layout can be smaller. */
+static size_t lower_bound(const hl_program *p) {
+  size_t most = 0, workspace;
+  for (int i = 0; i < p->n_nodes; i++) {
+    size_t live = p->nodes[i].needed ? hl_arena_live(p, i, &workspace) : 0;
+    if (live > most) most = live;
+  }
+  return most;
+}
+
+/* Moves the slot that ends highest to the front of the order. */
+static void promote_highest(slot **order, int n) {
+  int top = 0;
+  for (int i = 1; i < n; i++)
+    if (order[i]->offset + order[i]->bytes > order[top]->offset + order[top]->bytes) top = i;
+  slot *highest = order[top];
+  memmove(order + 1, order, (size_t)top * sizeof *order);
+  order[0] = highest;
+}
+
+static void keep_if_better(hl_program *p, size_t bytes, size_t *offsets) {
+  if (bytes >= p->arena_bytes) return;
+  p->arena_bytes = bytes;
+  for (int i = 0; i < p->n_slots; i++) offsets[i] = p->slots[i].offset;
+}
+
+/* Lays the slots out in a few orders, then gives what sticks out the first choice for some rounds;
+ * the tightest layout is kept. */
+static void search(hl_program *p, slot **order, size_t *offsets) {
+  static int (*const orders[])(const void *, const void *) = {heavier_first, larger_first,
+                                                              longer_first, earlier_first};
+  enum { ORDERS = sizeof orders / sizeof orders[0], ROUNDS = 40 };
+  const slot **near = (const slot **)(order + p->n_slots);
+  size_t bound = lower_bound(p);
+  for (int t = 0; t < ORDERS && p->arena_bytes > bound; t++) {
+    for (int i = 0; i < p->n_slots; i++) order[i] = &p->slots[i];
+    qsort(order, (size_t)p->n_slots, sizeof *order, orders[t]);
+    for (int round = 0; round < ROUNDS && p->arena_bytes > bound; round++) {
+      keep_if_better(p, lay_out(order, p->n_slots, near), offsets);
+      promote_highest(order, p->n_slots);
+    }
+  }
+}
+
+static hl_status place_all(hl_program *p, hl_err *e) {
+  p->arena_bytes = 0;
+  if (p->n_slots == 0) return HL_OK;
+  slot **order = hl_host_calloc((size_t)p->n_slots * 2, sizeof *order);
+  size_t *offsets = hl_host_calloc((size_t)p->n_slots, sizeof *offsets);
+  hl_status s = HL_OK;
+  if (order == NULL || offsets == NULL) {
+    s = hl_fail(e, HL_ENOMEM, "no memory to lay out a program");
+  } else {
+    p->arena_bytes = SIZE_MAX;
+    search(p, order, offsets);
+    for (int i = 0; i < p->n_slots; i++) p->slots[i].offset = offsets[i];
+  }
+  hl_host_free(order);
+  hl_host_free(offsets);
+  return s;
+}
+
+hl_status hl_arena_plan(hl_program *p, hl_err *e) {
+  for (int i = 0; i < p->n_nodes; i++) {
+    if (!p->nodes[i].needed) continue;
+    hl_status s = slots_of(p, i, e);
+    if (s != HL_OK) return hl_at_scope(p, p->nodes[i].scope, s, e);
+  }
+  return place_all(p, e);
+}
+
+size_t hl_arena_live(const hl_program *p, int i, size_t *workspace) {
+  size_t live = 0;
+  for (int k = 0; k < p->n_slots; k++)
+    if (p->slots[k].first <= i && i <= p->slots[k].last) live += p->slots[k].bytes;
+  int32_t scratch = p->nodes[i].scratch;
+  *workspace = scratch < 0 ? 0 : p->slots[scratch].bytes;
+  return live;
+}
