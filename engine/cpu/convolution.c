@@ -33,13 +33,19 @@ static size_t rounded(size_t bytes) {
 static dnnl_status_t describe(const hl_convolution *c, prepared *p, dnnl_memory_desc_t *any) {
   const dnnl_dims_t x = {c->n, c->in, c->x[0], c->x[1], c->x[2]};
   const dnnl_dims_t y = {c->n, c->out, c->y[0], c->y[1], c->y[2]};
-  const dnnl_dims_t w = {c->out, c->in, c->kernel[0], c->kernel[1], c->kernel[2]};
+  const int64_t *k = c->kernel, g = c->groups;
+  const dnnl_dims_t one = {c->out, c->in, k[0], k[1], k[2]};
+  const dnnl_dims_t many = {g, c->out / g, c->in / g, k[0], k[1], k[2]};
+  const dnnl_dim_t *w = g > 1 ? many : one;
+  const int axes = g > 1 ? AXES + 1 : AXES;
   const dnnl_dims_t b = {c->out};
   dnnl_status_t s = dnnl_memory_desc_init_by_tag(&p->x, AXES, x, dnnl_f32, dnnl_ndhwc);
   if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(&p->y, AXES, y, dnnl_f32, dnnl_ndhwc);
-  if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(&p->plain, AXES, w, dnnl_f32, dnnl_oidhw);
   if (s == dnnl_success)
-    s = dnnl_memory_desc_init_by_tag(any, AXES, w, dnnl_f32, dnnl_format_tag_any);
+    s = dnnl_memory_desc_init_by_tag(&p->plain, axes, w, dnnl_f32,
+                                     g > 1 ? dnnl_goidhw : dnnl_oidhw);
+  if (s == dnnl_success)
+    s = dnnl_memory_desc_init_by_tag(any, axes, w, dnnl_f32, dnnl_format_tag_any);
   if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(&p->bias, 1, b, dnnl_f32, dnnl_a);
   return s;
 }
@@ -48,19 +54,20 @@ static dnnl_status_t specify(const hl_convolution *c, const prepared *p,
                              const dnnl_memory_desc_t *any, dnnl_convolution_desc_t *out) {
   const dnnl_alg_kind_t direct = dnnl_convolution_direct;
   const dnnl_memory_desc_t *bias = c->bias != 0 ? &p->bias : NULL;
-  dnnl_dims_t stride = {0}, pad = {0};
+  dnnl_dims_t stride = {0}, pad = {0}, gaps = {0};
   memcpy(stride, c->stride, sizeof c->stride);
   memcpy(pad, c->padding, sizeof c->padding);
+  for (int i = 0; i < 3; i++) gaps[i] = c->dilation[i] - 1;
   switch ((hl_conv_kind)c->kind) {
   case HL_CONV_FORWARD:
-    return dnnl_convolution_forward_desc_init(out, dnnl_forward_training, direct, &p->x, any, bias,
-                                              &p->y, stride, pad, pad);
+    return dnnl_dilated_convolution_forward_desc_init(out, dnnl_forward_training, direct, &p->x,
+                                                      any, bias, &p->y, stride, gaps, pad, pad);
   case HL_CONV_GRAD_INPUT:
-    return dnnl_convolution_backward_data_desc_init(out, direct, &p->x, any, &p->y, stride, pad,
-                                                    pad);
+    return dnnl_dilated_convolution_backward_data_desc_init(out, direct, &p->x, any, &p->y, stride,
+                                                            gaps, pad, pad);
   case HL_CONV_GRAD_WEIGHT:
-    return dnnl_convolution_backward_weights_desc_init(out, direct, &p->x, any, NULL, &p->y, stride,
-                                                       pad, pad);
+    return dnnl_dilated_convolution_backward_weights_desc_init(out, direct, &p->x, any, NULL, &p->y,
+                                                               stride, gaps, pad, pad);
   }
   return dnnl_invalid_arguments;
 }

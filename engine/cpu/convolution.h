@@ -1,5 +1,6 @@
-/* Convolution by oneDNN: images channels last (n, z, y, x, c), weights plain [O,I,z,y,x]. oneDNN
- * chooses its own order of the weights; they are reordered into the workspace at each call. */
+/* Convolution by oneDNN: images channels last (n, z, y, x, c), weights plain [O,I/groups,z,y,x].
+ * oneDNN chooses its own order of the weights; they are reordered into the workspace at each call.
+ */
 #ifndef HILUM_CPU_CONVOLUTION_H
 #define HILUM_CPU_CONVOLUTION_H
 
@@ -17,8 +18,8 @@ typedef struct hl_convolution {
   int64_t dtype;   /* HL_F32 */
   int64_t bias;    /* 1: forward adds a bias */
   int64_t threads; /* set by the functions below: oneDNN prepares for a number of threads */
-  int64_t n, in, out;
-  int64_t x[3], y[3], kernel[3], stride[3], padding[3];
+  int64_t n, in, out, groups;
+  int64_t x[3], y[3], kernel[3], stride[3], padding[3], dilation[3];
 } hl_convolution;
 
 /* Bytes of workspace: reordered weights and oneDNN's scratchpad. */

@@ -26,7 +26,7 @@ typedef struct job {
 } job;
 
 bool hl_pointwise_takes(const hl_convolution *c) {
-  if (c->dtype != HL_F32 || (c->in != 1 && c->out != 1)) return false;
+  if (c->dtype != HL_F32 || c->groups != 1 || (c->in != 1 && c->out != 1)) return false;
   for (int i = 0; i < 3; i++)
     if (c->kernel[i] != 1 || c->stride[i] != 1 || c->padding[i] != 0) return false;
   return true;

@@ -40,23 +40,20 @@ end
 
 -- ---- convolutions ----
 
-local function needs_plain(case)
-  for _, d in ipairs(case.dilation or {}) do
-    if d ~= 1 then golden.missing "dilation" end
-  end
-  if case.groups ~= 1 then golden.missing "groups" end
-end
-
 local function conv(case, v)
-  needs_plain(case)
-  return { y = op.conv(v.x, v.weight, v.bias, { stride = zyx(case.stride, 1), padding = zyx(case.padding, 0) }) }
+  return {
+    y = op.conv(v.x, v.weight, v.bias, {
+      stride = zyx(case.stride, 1), padding = zyx(case.padding, 0), dilation = zyx(case.dilation or {}, 1),
+      groups = case.groups,
+    }),
+  }
 end
 
 local function conv_transpose(case, v)
-  needs_plain(case)
   return {
     y = op.conv_transpose(v.x, v.weight, v.bias, {
-      stride = zyx(case.stride, 1), padding = zyx(case.padding, 0), output_padding = zyx(case.output_padding, 0),
+      stride = zyx(case.stride, 1), padding = zyx(case.padding, 0), dilation = zyx(case.dilation or {}, 1),
+      output_padding = zyx(case.output_padding, 0), groups = case.groups,
     }),
   }
 end

@@ -40,11 +40,13 @@ static hl_convolution convolution_of(const hl_call *call, hl_conv_kind kind) {
   c.n = g.n;
   c.in = g.in;
   c.out = g.out;
+  c.groups = g.groups;
   memcpy(c.x, g.x, sizeof c.x);
   memcpy(c.y, g.y, sizeof c.y);
   memcpy(c.kernel, g.kernel, sizeof c.kernel);
   memcpy(c.stride, g.stride, sizeof c.stride);
   memcpy(c.padding, g.padding, sizeof c.padding);
+  memcpy(c.dilation, g.dilation, sizeof c.dilation);
   return c;
 }
 
