@@ -3,6 +3,8 @@
 local engine = require "hilum.engine"
 local builder = require "hilum.nn.builder"
 local loss = require "hilum.loss"
+local optim = require "hilum.optim"
+local problem = require "hilum.problem"
 
 local op = engine.op
 local model = {}
@@ -70,21 +72,47 @@ end
 local trainer = {}
 trainer.__index = trainer
 
--- Records the optimiser's update of every parameter; its inputs are the gradients.
-local function update_program(self, optim, b)
-  local p = engine.program()
-  self.clock = engine.zeros({ 2 }, { dtype = "f64", category = "optimiser" })
-  local clock = p:bind("clock", self.clock, false)
+-- The gradients as inputs of a program of its own.
+local function gradient_inputs(p, b)
+  local list = {}
   for i, t in ipairs(b.trainable) do
     local item = t.parameter
-    self.states[i] = { name = item.name, tensors = optim:state(item.tensor) }
-    local gradient = p:input(item.name .. ".gradient", item.tensor.shape, { dtype = item.tensor.dtype })
-    optim:emit(p, item, gradient, self.states[i].tensors, clock)
+    list[i] = p:input(item.name .. ".gradient", item.tensor.shape, { dtype = item.tensor.dtype })
+  end
+  return list
+end
+
+-- Records the optimiser's update of every parameter, and of its moving average if there is one; the inputs are the
+-- gradients.
+local function update_program(self, spec, b, average)
+  local p = engine.program()
+  self.clock = engine.zeros({ 3 }, { dtype = "f64", category = "optimiser" })
+  local clock = p:bind("clock", self.clock, false)
+  local gradients = gradient_inputs(p, b)
+  for i, t in ipairs(b.trainable) do
+    local item = t.parameter
+    local state = spec:state(item.tensor)
+    self.states[i] = { name = item.name, tensors = state }
+    spec:emit(p, item, gradients[i], state, clock)
+    if average then
+      state.average = engine.zeros(item.tensor.shape, { dtype = item.tensor.dtype, category = "optimiser" })
+      state.average:copy_(item.tensor)
+      op.ema(p:bind(item.name .. ".average", state.average, false), p:bind(item.name, item.tensor, false),
+        { decay = average })
+    end
   end
   return p:finish()
 end
 
---- o: { loss, optim, batch, size = { z, y, x } }. The step for one batch of this shape.
+-- Norm of all gradients together.
+local function norm_program(b, order)
+  local p = engine.program()
+  p:output(optim.norm(gradient_inputs(p, b), order))
+  return p:finish()
+end
+
+--- o: { loss, optim, batch, size = { z, y, x }, average }. The step for one batch of this shape. average: decay of a
+--- moving average of the weights, which starts as they are now; none without it.
 function model:trainer(o)
   local b = trace(self, o.batch, o.size)
   add_loss(self, b, o.loss, o.batch, o.size)
@@ -95,7 +123,9 @@ function model:trainer(o)
   for _, g in ipairs(b.program:gradient(b.total, wrt)) do b.program:output(g, "gradients") end
   b.program:finish()
   step.parameters, step.layers = b.trainable, b:layer_list()
-  step.update_program = update_program(step, o.optim, b)
+  step.update_program = update_program(step, o.optim, b, o.average)
+  step.clip_norm = o.optim.clip_norm
+  if step.clip_norm then step.norm_program = norm_program(b, o.optim.clip_order) end
   return step
 end
 
@@ -116,14 +146,36 @@ function trainer:run(batch)
   return result
 end
 
---- Changes the parameters with the gradients of the last run.
+-- What the gradients are multiplied by, and their norm; nil and a problem if it is no number.
+local function clipping(self)
+  if not self.clip_norm then return 1 end
+  local norm = number(self.norm_program:run(self.gradients)[1])
+  if norm ~= norm or norm == math.huge then
+    return nil, problem.new("nan", string.format("the norm of the gradients is %g", norm))
+  end
+  return optim.clip_factor(norm, self.clip_norm), norm
+end
+
+--- Changes the parameters with the gradients of the last run. Returns true and, where gradients are clipped, the norm
+--- they had; or nil and a problem, and nothing has changed.
 function trainer:update(rate)
   assert(self.gradients, "update comes after run")
+  local factor, norm = clipping(self)
+  if not factor then return nil, norm end
   self.steps = self.steps + 1
   self.clock:set(1, rate)
   self.clock:set(2, self.steps)
+  self.clock:set(3, factor)
   self.update_program:run(self.gradients)
   drop_gradients(self)
+  return true, norm
+end
+
+--- The moving averages of the weights by name, where the trainer keeps them (not copies).
+function trainer:averages()
+  local weights = {}
+  for _, s in ipairs(self.states) do weights[s.name] = s.tensors.average end
+  return weights
 end
 
 --- The optimiser's tensors by name, and how many steps it has made.

@@ -139,15 +139,22 @@ local function finite(x)
   return x == x and x ~= math.huge and x ~= -math.huge
 end
 
+-- Training cannot go on: what is wrong, and where it came from.
+local function lost(s, epoch, step, cases, what, detail)
+  local ids = {}
+  for i, case in ipairs(cases) do ids[i] = s.set.cases[case].id end
+  return problem.new("nan", string.format("%s in epoch %d, step %d (cases %s%s)", what, epoch, step,
+    table.concat(ids, ", "), detail or ""))
+end
+
 -- Where a loss that is no number came from.
 local function not_finite(s, epoch, step, cases, result)
-  local ids, scales = {}, {}
-  for i, case in ipairs(cases) do ids[i] = s.set.cases[case].id end
+  local scales = {}
   for _, one in ipairs(result.scales) do
     scales[#scales + 1] = string.format("scale %d: %g", one.scale, one.loss)
   end
-  return problem.new("nan", string.format("the loss is %g in epoch %d, step %d (cases %s; %s)", result.loss,
-    epoch, step, table.concat(ids, ", "), table.concat(scales, ", ")))
+  return lost(s, epoch, step, cases, string.format("the loss is %g", result.loss),
+    "; " .. table.concat(scales, ", "))
 end
 
 local function note_step(s, epoch, result, rate)
@@ -177,8 +184,10 @@ local function learn(s, epoch)
     local result, err = s.step:run(batch)
     if not result then return nil, err end
     if not finite(result.loss) then return nil, not_finite(s, epoch, step, cases, result) end
-    rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps)
-    s.step:update(rate)
+    rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps,
+      { per_epoch = #batches, history = s.run.curves.epoch })
+    local fine, why = s.step:update(rate)
+    if not fine then return nil, lost(s, epoch, step, cases, tostring(why)) end
     result.probability:free()
     note_step(s, epoch, result, rate)
     sum = sum + result.loss
