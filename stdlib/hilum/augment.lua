@@ -48,6 +48,42 @@ augment.flip = schema.constructor("hl.augment.flip", {
   },
 })
 
+-- y and x exchanged.
+local function transposed(t)
+  local view <close> = t:permute { 1, 2, 3, 5, 4 }
+  return view:dense(t.layout)
+end
+
+-- t turned k times by 90° in the plane of y and x, from y towards x.
+local function turned(t, k)
+  if k == 1 then return mirrored(transposed(t), "y") end
+  if k == 2 then return mirrored(mirrored(t, "y"), "x") end
+  return mirrored(transposed(t), "x")
+end
+
+augment.turn = schema.constructor("hl.augment.turn", {
+  doc = "Turns the sample by a multiple of 90° in the plane of y and x; the crop must be square there.",
+  family = "augmentation",
+  fields = {
+    probability = schema.number { default = 0.75, min = 0, max = 1, doc = "of any turn at all" },
+  },
+  methods = {
+    draw = function(self, rng)
+      if rng:uniform() >= self.probability then return { quarter_turns = 0 } end
+      return { quarter_turns = 1 + rng:below(3) }
+    end,
+    apply = function(_, drawn, sample)
+      local k = drawn.quarter_turns
+      if k == 0 then return sample end
+      local shape = sample.image.shape
+      if shape[4] ~= shape[5] then
+        error(string.format("hl.augment.turn: a crop of %d × %d (y, x) is not square", shape[4], shape[5]), 0)
+      end
+      return { image = turned(sample.image, k), truth = turned(sample.truth, k), valid = turned(sample.valid, k) }
+    end,
+  },
+})
+
 --- Draws from and applies a list of augmentations. The stream is named by the case, so neither the
 --- order of samples nor the number of workers matters. Returns the new sample and what was drawn.
 function augment.apply(list, sample, seed, epoch, case)

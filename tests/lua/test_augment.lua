@@ -48,6 +48,36 @@ t.ok(before.image:raw() == raw, "the sample itself is left as it was")
 local twice = flip:apply({ flip = "zx" }, flip:apply({ flip = "zx" }, before))
 t.ok(twice.image:raw() == raw, "twice is not at all")
 
+-- ---- quarter turns ----
+
+local SIDE = 4
+
+local function square_sample()
+  local g = engine.zeros({ 1, 1, Z, SIDE, SIDE }, { layout = "image" })
+  engine.rng(2, "square", 0, 0):fill_uniform(g)
+  return { image = g, truth = g:to("f64"), valid = g:clone() }
+end
+
+local turn, square = augment.turn {}, square_sample()
+local function turned(k, s) return turn:apply({ quarter_turns = k }, s) end
+local quarter, off = turned(1, square), 0
+for z = 1, Z do
+  for y = 1, SIDE do
+    for x = 1, SIDE do
+      for _, part in ipairs { "image", "truth", "valid" } do
+        if quarter[part]:get(1, 1, z, y, x) ~= square[part]:get(1, 1, z, x, SIDE + 1 - y) then off = off + 1 end
+      end
+    end
+  end
+end
+t.is(off, 0, "a quarter turn takes (y, x) from (x, side + 1 - y), image, truth and validity alike")
+local function raw_of(s) return s.image:raw() end
+t.ok(raw_of(turned(2, square)) == raw_of(turned(1, quarter)), "two quarters are a half")
+t.ok(raw_of(turned(3, quarter)) == raw_of(square), "one and three are none")
+t.ok(raw_of(turned(2, square)) == raw_of(flip:apply({ flip = "yx" }, square)), "a half turn is two mirrors")
+t.is(quarter.image.layout, "image", "the layout stays")
+t.raises(function() turned(1, sample()) end, "4 × 5 %(y, x%) is not square", "a crop that is not square")
+
 -- ---- what is drawn ----
 
 local counts, n = { z = 0, y = 0, x = 0 }, 2000
