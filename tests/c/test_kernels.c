@@ -218,6 +218,13 @@ static const refusal refusals[] = {
      "groups=2 kernel=1",
      "3 channels cannot be dealt out to 2 groups evenly",
      HL_ESHAPE},
+    {"avg_pool",
+     {"1x2x2x4x4 image"},
+     "kernel=3,2,2 ceil_mode=1",
+     "the output would be empty on axis z: the kernel spans 3, x with its padding 2 + 2·0",
+     HL_ESHAPE},
+    {"avg_pool", {"1x2x4x4x4 image"}, NULL, "attribute 'kernel' is required", HL_EINVAL},
+    {"global_avg_pool", {"2x3x4"}, NULL, "x must be an image (n, c, z, y, x)", HL_ESHAPE},
 };
 
 /* ---- extreme values ---- */

@@ -62,11 +62,12 @@ local function pool(name)
   return {
     bind = image_x,
     run = function(case, v)
-      local kernel, padding = zyx(case.kernel, 1), zyx(case.padding, 0)
-      if case.ceil_mode then golden.missing "ceil_mode" end
-      local padded = padding[1] + padding[2] + padding[3] > 0
-      if name == "avg_pool" and padded and not case.count_include_pad then golden.missing "count_include_pad = 0" end
-      return { y = op[name](v.x, { kernel = kernel, stride = zyx(case.stride, 1), padding = padding }) }
+      local attributes = {
+        kernel = zyx(case.kernel, 1), stride = zyx(case.stride, 1), padding = zyx(case.padding, 0),
+        ceil_mode = case.ceil_mode,
+      }
+      if name == "avg_pool" then attributes.count_include_pad = case.count_include_pad end
+      return { y = op[name](v.x, attributes) }
     end,
   }
 end
@@ -137,7 +138,7 @@ local ops = {
   avg_pool3d = pool "avg_pool",
   global_avg_pool3d = {
     bind = image_x,
-    run = function(_, v) return { y = op.mean(v.x, { axes = "zyx", keep = true }) } end,
+    run = function(_, v) return { y = op.global_avg_pool(v.x) } end,
   },
   instance_norm = {
     bind = image_x,

@@ -1,6 +1,9 @@
-/* Pooling on channels-last images: a window is walked voxel by voxel, each step a row of channels.
- */
+/* Maxima on channels-last images: a window is walked voxel by voxel, each step a row of channels.
+ * Means are sums along the axes. */
 #include "pool.h"
+
+#include "separable.h"
+#include "sum.h"
 
 #include <hilum/op.h>
 #include <hilum/parallel.h>
@@ -19,7 +22,6 @@ typedef struct job {
   const hl_pool_attrs *a;
   const float *in, *dy;
   float *out;
-  float scale;
 } job;
 
 static job job_of(const hl_call *c, const hl_desc *x, const hl_desc *y) {
@@ -27,7 +29,6 @@ static job job_of(const hl_call *c, const hl_desc *x, const hl_desc *y) {
   job j = {.images = d[0], .channels = d[1], .a = c->attrs};
   memcpy(j.x, d + 2, sizeof j.x);
   memcpy(j.y, y->shape.dim + 2, sizeof j.y);
-  j.scale = 1 / (float)(j.a->kernel[0] * j.a->kernel[1] * j.a->kernel[2]);
   return j;
 }
 
@@ -42,18 +43,6 @@ static window window_of(const job *j, const int64_t at[3]) {
     int64_t start = at[i] * j->a->stride[i] - j->a->padding[i], end = start + j->a->kernel[i];
     w.first[i] = start > 0 ? start : 0;
     w.last[i] = end < j->x[i] ? end : j->x[i];
-  }
-  return w;
-}
-
-/* The windows that hold a voxel of the image: [first, last) on each axis. */
-static window windows_over(const job *j, const int64_t at[3]) {
-  window w;
-  for (int i = 0; i < 3; i++) {
-    int64_t p = at[i] + j->a->padding[i], stride = j->a->stride[i];
-    int64_t before = p - j->a->kernel[i] + 1; /* smallest start that still reaches the voxel */
-    w.first[i] = before > 0 ? (before + stride - 1) / stride : 0;
-    w.last[i] = p / stride + 1 < j->y[i] ? p / stride + 1 : j->y[i];
   }
   return w;
 }
@@ -147,39 +136,6 @@ static void scatter_planes(int64_t begin, int64_t end, void *ctx) {
   scatter_voxels(j, begin * plane, end * plane);
 }
 
-/* ---- mean ---- */
-
-static void add_row(const float *restrict x, float *restrict sum, int64_t channels) {
-  for (int64_t c = 0; c < channels; c++) sum[c] += x[c];
-}
-
-/* out = scale · the sum of the rows of `in` (an image of `size`) that w names. */
-static void mean_rows(const job *j, const window *w, const float *in, const int64_t size[3],
-                      float *out) {
-  memset(out, 0, (size_t)j->channels * sizeof *out);
-  for (int64_t t = 0, n = count(w); t < n; t++)
-    add_row(in + voxel(w, size, t) * j->channels, out, j->channels);
-  for (int64_t c = 0; c < j->channels; c++) out[c] *= j->scale;
-}
-
-static void avg_voxels(int64_t begin, int64_t end, void *ctx) {
-  const job *j = ctx;
-  for (int64_t o = begin; o < end; o++) {
-    int64_t at[3], image = place(o, j->y, at);
-    window w = window_of(j, at);
-    mean_rows(j, &w, j->in + image * volume(j->x) * j->channels, j->x, j->out + o * j->channels);
-  }
-}
-
-static void avg_grad_voxels(int64_t begin, int64_t end, void *ctx) {
-  const job *j = ctx;
-  for (int64_t i = begin; i < end; i++) {
-    int64_t at[3], image = place(i, j->x, at);
-    window w = windows_over(j, at);
-    mean_rows(j, &w, j->dy + image * volume(j->y) * j->channels, j->y, j->out + i * j->channels);
-  }
-}
-
 /* ---- kernels ---- */
 
 static hl_status run_max(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *work,
@@ -206,29 +162,56 @@ static hl_status run_max_grad(const hl_call *c, hl_tensor *const *in, hl_tensor 
   return HL_OK;
 }
 
+static hl_status avg_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
+  (void)e;
+  hl_taps t = hl_avg_pool_taps(c);
+  *bytes = hl_separable_workspace(&t);
+  return HL_OK;
+}
+
 static hl_status run_avg(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *work,
                          hl_err *e) {
-  (void)work;
   (void)e;
-  job j = job_of(c, &c->in[0], &c->out[0]);
-  j.in = hl_tensor_f32(in[0]);
-  j.out = hl_tensor_f32(out[0]);
-  over_voxels(&j, j.y, avg_voxels);
+  hl_taps t = hl_avg_pool_taps(c);
+  hl_separable_run(&t, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]), work);
+  return HL_OK;
+}
+
+static hl_status avg_grad_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
+  (void)e;
+  hl_taps t = hl_avg_pool_grad_taps(c);
+  *bytes = hl_separable_workspace(&t);
   return HL_OK;
 }
 
 static hl_status run_avg_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                               void *work, hl_err *e) {
-  (void)work;
   (void)e;
-  job j = job_of(c, &c->out[0], &c->in[0]);
-  j.dy = hl_tensor_f32(in[0]);
-  j.out = hl_tensor_f32(out[0]);
-  over_voxels(&j, j.x, avg_grad_voxels);
+  hl_taps t = hl_avg_pool_grad_taps(c);
+  hl_separable_run(&t, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]), work);
+  return HL_OK;
+}
+
+static hl_status global_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
+  (void)e;
+  hl_sum sum;
+  hl_sum_plan(&sum, &c->in[0], &c->out[0]);
+  *bytes = hl_sum_workspace(&sum);
+  return HL_OK;
+}
+
+static hl_status run_global(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
+                            void *work, hl_err *e) {
+  (void)e;
+  hl_sum sum;
+  hl_sum_plan(&sum, &c->in[0], &c->out[0]);
+  hl_sum_run(&sum, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]),
+             1 / (double)hl_image_voxels(&c->in[0]), work);
   return HL_OK;
 }
 
 const hl_kernel hl_cpu_max_pool = {NULL, run_max};
 const hl_kernel hl_cpu_max_pool_grad = {NULL, run_max_grad};
-const hl_kernel hl_cpu_avg_pool = {NULL, run_avg};
-const hl_kernel hl_cpu_avg_pool_grad = {NULL, run_avg_grad};
+const hl_kernel hl_cpu_avg_pool = {avg_workspace, run_avg};
+const hl_kernel hl_cpu_avg_pool_grad = {avg_grad_workspace, run_avg_grad};
+const hl_kernel hl_cpu_global_avg_pool = {global_workspace, run_global};

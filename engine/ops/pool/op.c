@@ -1,12 +1,13 @@
 /* Maximum and mean over a sliding window, and their gradients. */
 #include "pool.h"
 
-#include "opkit.h"
+#include "logical.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-/* hl_pool_grad_attrs begins like hl_pool_attrs, so these rows serve both. */
+/* All attribute structs begin like hl_pool_attrs, so these rows serve all. */
 #define KERNEL                                                                                     \
   { "kernel", HL_A_INT3, NULL, offsetof(hl_pool_attrs, kernel), 1, 4096, "window (z, y, x)" }
 #define STRIDE                                                                                     \
@@ -17,16 +18,40 @@
         "positions added on both sides (z, y, x), less than the kernel"                            \
   }
 
-static const hl_attr schema[] = {KERNEL, STRIDE, PADDING, {0}};
-static const hl_attr grad_schema[] = {
+#define CEIL_MODE                                                                                  \
+  {                                                                                                \
+    "ceil_mode", HL_A_BOOL, "0", offsetof(hl_pool_attrs, ceil_mode), 0, 1,                         \
+        "a last window that begins inside but does not fit counts too"                             \
+  }
+#define COUNT_INCLUDE_PAD                                                                          \
+  {                                                                                                \
+    "count_include_pad", HL_A_BOOL, "1", offsetof(hl_avg_pool_attrs, count_include_pad), 0, 1,     \
+        "the padding counts as zeros; 0: it does not count"                                        \
+  }
+
+static const hl_attr schema[] = {KERNEL, STRIDE, PADDING, CEIL_MODE, {0}};
+static const hl_attr avg_schema[] = {KERNEL, STRIDE, PADDING, CEIL_MODE, COUNT_INCLUDE_PAD, {0}};
+static const hl_attr avg_grad_schema[] = {
     KERNEL,
     STRIDE,
     PADDING,
-    {"size", HL_A_INT3, NULL, offsetof(hl_pool_grad_attrs, size), 1, 1 << 30, "of x (z, y, x)"},
+    CEIL_MODE,
+    COUNT_INCLUDE_PAD,
+    {"size", HL_A_INT3, NULL, offsetof(hl_avg_pool_grad_attrs, size), 1, 1 << 30, "of x (z, y, x)"},
     {0},
 };
 
 /* ---- shape rules ---- */
+
+/* Positions of the window along an axis. With ceil_mode the rest counts as one more, unless that
+ * window would begin behind the image and its near padding: it would hold nothing. */
+static int64_t positions(const hl_pool_attrs *a, int axis, int64_t size) {
+  int64_t stride = a->stride[axis], padding = a->padding[axis];
+  int64_t n = hl_window_count(size, a->kernel[axis], stride, padding);
+  int64_t room = size + 2 * padding - a->kernel[axis];
+  if (!a->ceil_mode || room < 0 || room % stride == 0) return n;
+  return n * stride < size + padding ? n + 1 : n;
+}
 
 /* The pooled size; every window holds at least one element of the image. */
 static hl_status pooled_size(const hl_pool_attrs *a, const int64_t *size, int64_t pooled[3],
@@ -37,7 +62,7 @@ static hl_status pooled_size(const hl_pool_attrs *a, const int64_t *size, int64_
       return hl_fail(e, HL_EINVAL,
                      "padding must be less than the kernel, but is %lld and %lld on axis %s",
                      (long long)a->padding[i], (long long)a->kernel[i], names[i]);
-    pooled[i] = hl_window_count(size[i], a->kernel[i], a->stride[i], a->padding[i]);
+    pooled[i] = positions(a, i, size[i]);
     if (pooled[i] < 1)
       return hl_fail(e, HL_ESHAPE,
                      "the output would be empty on axis %s: the kernel spans %lld, x with its "
@@ -71,7 +96,7 @@ static hl_status max_grad_shape(hl_call *c, hl_err *e) {
 }
 
 static hl_status avg_grad_shape(hl_call *c, hl_err *e) {
-  const hl_pool_grad_attrs *a = c->attrs;
+  const hl_avg_pool_grad_attrs *a = c->attrs;
   HL_TRY(hl_rule_types(c, e));
   HL_TRY(hl_rule_image(c, 0, "dy", e));
   const int64_t *dy = c->in[0].shape.dim;
@@ -150,30 +175,64 @@ static hl_status max_grad_ref(const hl_call *c, const double *const *in, double 
   return HL_OK;
 }
 
+/* ---- mean: the taps of a window, each with its share ---- */
+
+static int64_t rule(const void *attrs, const int64_t from[3], const int64_t to_size[3], int axis,
+                    int64_t to, int64_t k, hl_tap *tap) {
+  (void)to_size;
+  const hl_avg_pool_attrs *a = attrs; /* the common beginning */
+  int64_t size = from[axis], padding = a->padding[axis];
+  int64_t start = to * a->stride[axis] - padding, end = start + a->kernel[axis];
+  if (end > size + padding) end = size + padding;
+  int64_t first = start > 0 ? start : 0, last = end < size ? end : size;
+  tap->source = first + k;
+  tap->weight = 1 / (double)(a->count_include_pad ? end - start : last - first);
+  return last - first;
+}
+
+hl_taps hl_avg_pool_taps(const hl_call *c) {
+  return hl_taps_of(rule, c->attrs, &c->in[0], &c->out[0]);
+}
+
+hl_taps hl_avg_pool_grad_taps(const hl_call *c) {
+  hl_taps t = hl_taps_of(rule, c->attrs, &c->out[0], &c->in[0]);
+  t.transpose = true;
+  return t;
+}
+
 static hl_status avg_ref(const hl_call *c, const double *const *in, double *const *out, hl_err *e) {
   (void)e;
-  geometry g = geometry_of(&c->in[0], &c->out[0], c->attrs);
-  for (int64_t o = 0; o < outputs(&g); o++) {
-    double sum = 0;
-    for (int64_t tap = 0; tap < taps(&g); tap++) {
-      int64_t i = tap_index(&g, o, tap);
-      if (i >= 0) sum += in[0][i];
-    }
-    out[0][o] = sum / (double)taps(&g);
-  }
+  hl_taps t = hl_avg_pool_taps(c);
+  hl_taps_ref(&t, in[0], out[0]);
   return HL_OK;
 }
 
 static hl_status avg_grad_ref(const hl_call *c, const double *const *in, double *const *out,
                               hl_err *e) {
   (void)e;
-  geometry g = geometry_of(&c->out[0], &c->in[0], c->attrs);
-  clear(&c->out[0], out[0]);
-  for (int64_t o = 0; o < outputs(&g); o++)
-    for (int64_t tap = 0; tap < taps(&g); tap++) {
-      int64_t i = tap_index(&g, o, tap);
-      if (i >= 0) out[0][i] += in[0][o] / (double)taps(&g);
-    }
+  hl_taps t = hl_avg_pool_grad_taps(c);
+  hl_taps_ref(&t, in[0], out[0]);
+  return HL_OK;
+}
+
+/* ---- mean of all voxels ---- */
+
+static hl_status global_shape(hl_call *c, hl_err *e) {
+  HL_TRY(hl_rule_types(c, e));
+  HL_TRY(hl_rule_image(c, 0, "x", e));
+  const int64_t one[3] = {1, 1, 1}, *x = c->in[0].shape.dim;
+  hl_desc y = hl_desc_image(c->in[0].dtype, x[AXIS_N], x[AXIS_C], one);
+  return hl_rule_out(c, &y, e);
+}
+
+static hl_status global_ref(const hl_call *c, const double *const *in, double *const *out,
+                            hl_err *e) {
+  (void)e;
+  int64_t n = hl_image_voxels(&c->in[0]);
+  for (int64_t p = 0; p < hl_shape_numel(&c->out[0].shape); p++) {
+    out[0][p] = 0;
+    for (int64_t i = 0; i < n; i++) out[0][p] += in[0][p * n + i] / (double)n;
+  }
   return HL_OK;
 }
 
@@ -184,10 +243,25 @@ static hl_status max_vjp(const hl_vjp *v, hl_err *e) {
 }
 
 static hl_status avg_vjp(const hl_vjp *v, hl_err *e) {
-  hl_pool_grad_attrs a = {0};
-  memcpy(&a, v->call->attrs, sizeof(hl_pool_attrs));
+  const hl_avg_pool_attrs *own = v->call->attrs;
+  hl_avg_pool_grad_attrs a;
+  memset(&a, 0, sizeof a);
+  memcpy(a.kernel, own->kernel, sizeof a.kernel);
+  memcpy(a.stride, own->stride, sizeof a.stride);
+  memcpy(a.padding, own->padding, sizeof a.padding);
+  a.ceil_mode = own->ceil_mode;
+  a.count_include_pad = own->count_include_pad;
   memcpy(a.size, v->call->in[0].shape.dim + AXIS_Z, sizeof a.size);
   return hl_vjp_emit(v, &hl_op_avg_pool_grad, &a, &v->din[0], e, v->dout[0]);
+}
+
+static hl_status global_vjp(const hl_vjp *v, hl_err *e) {
+  const hl_desc *x = &v->call->in[0];
+  char text[64];
+  hl_var each;
+  snprintf(text, sizeof text, "scale=%.17g", 1 / (double)hl_image_voxels(x));
+  HL_TRY(hl_vjp_emit_text(v, &hl_op_affine, text, &each, e, v->dout[0]));
+  return hl_vjp_broadcast(v, each, &v->call->out[0], x, &v->din[0], e);
 }
 
 /* ---- definitions ---- */
@@ -200,6 +274,8 @@ static const hl_sample max_samples[] = {
     {"wide padding", {"1x1x4x4x4 image distinct"}, "kernel=3,4,2 stride=2 padding=2,3,1"},
     {"many channels", {"1x70x2x2x3 image distinct"}, "kernel=2,2,1"},
     {"ties", {"1x3x4x4x4 image binary"}, "kernel=2"},
+    {"ceil", {"1x3x5x6x7 image distinct"}, "kernel=2 ceil_mode=1"},
+    {"ceil, padded", {"2x2x5x6x7 image distinct"}, "kernel=3 stride=2,3,2 padding=1 ceil_mode=1"},
     {0},
 };
 static const hl_sample max_grad_samples[] = {
@@ -207,6 +283,7 @@ static const hl_sample max_grad_samples[] = {
     {"overlap", {"1x2x5x6x7 image distinct", "1x2x5x3x4 image"}, "kernel=3 stride=1,2,2 padding=1"},
     {"many channels", {"1x70x2x2x3 image distinct", "1x70x1x1x3 image"}, "kernel=2,2,1"},
     {"ties", {"1x3x4x4x4 image binary", "1x3x2x2x2 image"}, "kernel=2"},
+    {"ceil", {"1x3x5x6x7 image distinct", "1x3x3x3x4 image"}, "kernel=2 ceil_mode=1"},
     {0},
 };
 static const hl_sample avg_samples[] = {
@@ -215,12 +292,28 @@ static const hl_sample avg_samples[] = {
     {"overlap", {"1x2x5x6x7 image"}, "kernel=3 stride=1,2,2 padding=1"},
     {"flat image", {"2x5x1x6x8 image"}, "kernel=1,2,2"},
     {"many channels", {"1x70x2x2x3 image"}, "kernel=2,2,1"},
+    {"ceil", {"1x3x5x6x7 image"}, "kernel=2 ceil_mode=1"},
+    {"ceil, padded", {"2x8x5x6x7 image"}, "kernel=3 stride=2,3,2 padding=1 ceil_mode=1"},
+    {"padding not counted", {"1x4x5x6x7 image"}, "kernel=3 stride=2 padding=1 count_include_pad=0"},
+    {"ceil, padding not counted",
+     {"1x1x5x6x7 image"},
+     "kernel=3 stride=2,3,2 padding=1 ceil_mode=1 count_include_pad=0"},
     {0},
 };
 static const hl_sample avg_grad_samples[] = {
     {"even", {"2x3x2x3x4 image"}, "kernel=2 size=4,6,8"},
     {"ragged", {"1x4x2x2x2 image"}, "kernel=2 stride=3 size=5"},
     {"overlap", {"1x2x5x3x4 image"}, "kernel=3 stride=1,2,2 padding=1 size=5,6,7"},
+    {"ceil, padding not counted",
+     {"1x16x3x3x4 image"},
+     "kernel=3 stride=2,3,2 padding=1 ceil_mode=1 count_include_pad=0 size=5,6,7"},
+    {0},
+};
+static const hl_sample global_samples[] = {
+    {"image", {"2x3x4x5x6 image"}, NULL},
+    {"flat image", {"1x8x1x9x7 image"}, NULL},
+    {"large", {"1x5x33x35x37 image"}, NULL},
+    {"one voxel", {"2x3x1x1x1 image"}, NULL},
     {0},
 };
 
@@ -256,13 +349,13 @@ const hl_op hl_op_max_pool_grad = {
 
 const hl_op hl_op_avg_pool = {
     .name = "avg_pool",
-    .brief = "Mean over a sliding window; the padding counts as zeros.",
-    .math = "y[n,c,p] = sum(x[n,c,p*stride - padding + k]) / product(kernel)",
+    .brief = "Mean over a sliding window; the padding counts as zeros or not at all.",
+    .math = "y[n,c,p] = sum(x[n,c,p*stride - padding + k]) / size(window)",
     .args = "x",
     .min_in = 1,
     .max_in = 1,
-    .attr_size = sizeof(hl_pool_attrs),
-    .attrs = schema,
+    .attr_size = sizeof(hl_avg_pool_attrs),
+    .attrs = avg_schema,
     .samples = avg_samples,
     .shape = shape,
     .ref = avg_ref,
@@ -272,14 +365,27 @@ const hl_op hl_op_avg_pool = {
 const hl_op hl_op_avg_pool_grad = {
     .name = "avg_pool_grad",
     .brief = "Gradient of avg_pool: spread evenly over each window.",
-    .math = "dx[n,c,q] = sum(dy[n,c,p] / product(kernel)) over the windows p that hold q",
+    .math = "dx[n,c,q] = sum(dy[n,c,p] / size(window)) over the windows p that hold q",
     .args = "dy",
     .min_in = 1,
     .max_in = 1,
-    .attr_size = sizeof(hl_pool_grad_attrs),
-    .attrs = grad_schema,
+    .attr_size = sizeof(hl_avg_pool_grad_attrs),
+    .attrs = avg_grad_schema,
     .samples = avg_grad_samples,
     .internal = true,
     .shape = avg_grad_shape,
     .ref = avg_grad_ref,
+};
+
+const hl_op hl_op_global_avg_pool = {
+    .name = "global_avg_pool",
+    .brief = "Mean of all voxels of each image and channel, as an image of one voxel.",
+    .math = "y[n,c] = sum(x[n,c,p]) / voxels",
+    .args = "x",
+    .min_in = 1,
+    .max_in = 1,
+    .samples = global_samples,
+    .shape = global_shape,
+    .ref = global_ref,
+    .vjp = global_vjp,
 };
