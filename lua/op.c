@@ -11,16 +11,18 @@
 /* Numbers of one attribute from the Lua value on top of the stack; returns how many. */
 static int attr_values(lua_State *L, const hl_op *op, const hl_attr *a, double v[HL_MAX_PARTS]) {
   static const char axes[] = "nczyx";
-  bool is_axes = a->kind == HL_A_AXES;
+  bool is_axes = a->kind == HL_A_AXES || a->kind == HL_A_ORDER;
   if (lua_isboolean(L, -1) && a->kind == HL_A_BOOL) {
     v[0] = lua_toboolean(L, -1);
     return 1;
   }
   if (is_axes && lua_type(L, -1) == LUA_TSTRING) {
     const char *names = lua_tostring(L, -1);
+    bool ordered = a->kind == HL_A_ORDER;
+    const char *from = ordered ? names : axes, *among = ordered ? axes : names;
     int n = 0;
-    for (const char *axis = axes; *axis != '\0'; axis++)
-      if (strchr(names, *axis) != NULL) v[n++] = (double)(axis - axes);
+    for (; *from != '\0' && n < HL_MAX_PARTS; from++)
+      if (strchr(among, *from) != NULL) v[n++] = (double)(strchr(axes, *from) - axes);
     if (n != (int)strlen(names))
       luaL_error(L, "%s: %s names axes among n, c, z, y, x, not '%s'", op->name, a->name, names);
     return n;
@@ -188,8 +190,8 @@ static int l_call(lua_State *L) {
 }
 
 static const char *kind_name(hl_attr_kind k) {
-  static const char *const names[] = {"int",  "real", "bool", "real3",
-                                      "int3", "ints", "axes", "choice"};
+  static const char *const names[] = {"int",  "real", "bool",  "real3", "int3",
+                                      "ints", "axes", "order", "choice"};
   return names[k];
 }
 

@@ -69,7 +69,7 @@ static hl_status store(const hl_op *op, const hl_attr *a, void *attrs, int n, co
                        hl_err *e) {
   char *at = (char *)attrs + a->offset;
   for (int i = 0; i < n; i++) HL_TRY(check_number(op, a, v[i], e));
-  bool list_kind = a->kind == HL_A_INTS || a->kind == HL_A_AXES;
+  bool list_kind = a->kind == HL_A_INTS || a->kind == HL_A_AXES || a->kind == HL_A_ORDER;
   bool zyx = a->kind == HL_A_INT3 || a->kind == HL_A_REAL3;
   int most = list_kind ? HL_MAX_PARTS : zyx ? 3 : 1;
   if (n > most || (zyx ? n != 1 && n != 3 : !list_kind && n != 1))
@@ -96,7 +96,8 @@ static hl_status store(const hl_op *op, const hl_attr *a, void *attrs, int n, co
     for (int i = 0; i < 3; i++) ((int64_t *)(void *)at)[i] = (int64_t)v[n == 3 ? i : 0];
     break;
   case HL_A_INTS:
-  case HL_A_AXES: {
+  case HL_A_AXES:
+  case HL_A_ORDER: {
     hl_ints *list = (hl_ints *)(void *)at;
     memset(list, 0, sizeof *list);
     list->n = n;
@@ -224,7 +225,8 @@ const char *hl_attrs_text(const hl_op *op, const void *attrs, char *buf, size_t 
       PUT("%lld,%lld,%lld", (long long)whole[0], (long long)whole[1], (long long)whole[2]);
       break;
     case HL_A_INTS:
-    case HL_A_AXES: {
+    case HL_A_AXES:
+    case HL_A_ORDER: {
       const hl_ints *list = (const hl_ints *)(const void *)at;
       for (int64_t i = 0; i < list->n; i++) PUT("%s%lld", i == 0 ? "" : ",", (long long)list->v[i]);
       break;

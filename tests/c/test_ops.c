@@ -71,6 +71,7 @@ static bool insists(const hl_op *op, int i, const spec *s) {
 
 static bool refuses_types(const trial *t) {
   bool good = true;
+  if (t->op->any_type) return true;
   if (t->n > 1) {
     hl_call c = call_of(t, t->narrow);
     c.in[0].dtype = c.in[0].dtype == HL_F32 ? HL_F64 : HL_F32;

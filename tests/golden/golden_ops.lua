@@ -170,18 +170,15 @@ local ops = {
   reduce_std = reduction "std",
   softmax = unary("softmax", function(case) return { axis = case.axis + 1 } end),
   log_softmax = unary("log_softmax", function(case) return { axis = case.axis + 1 } end),
-  concat = {
-    bind = { x0 = golden.image, x1 = golden.image, x2 = golden.image, x3 = golden.image },
-    run = function(_, v)
-      local parts, channels = {}, 0
-      while v["x" .. #parts] do
-        local part = v["x" .. #parts]
-        parts[#parts + 1], channels = part, channels + part.shape[2]
-      end
-      parts[#parts + 1] = { sizes = channels }
-      return { y = op.regroup(table.unpack(parts)) }
-    end,
-  },
+  matmul = binary "matmul",
+  permute = unary("permute", function(case) return { order = axes(case.order) } end),
+  slice = unary("slice", function(case) return { start = case.start, stop = case.stop, step = case.step } end),
+  concat = function(case, v)
+    local parts = {}
+    while v["x" .. #parts] do parts[#parts + 1] = v["x" .. #parts] end
+    parts[#parts + 1] = { axis = (case.axis or 1) + 1 }
+    return { y = op.concat(table.unpack(parts)) }
+  end,
 }
 
 for _, name in ipairs { "relu", "sigmoid", "softplus", "tanh", "exp", "log", "sqrt", "square", "abs", "neg",

@@ -38,6 +38,7 @@ typedef enum hl_attr_kind {
   HL_A_INT3,  /* int64_t[3], axes z, y, x; one number stands for all three */
   HL_A_INTS,  /* hl_ints */
   HL_A_AXES,  /* hl_ints, 0-based and ascending; empty: all axes. In Lua "zyx" or 1-based numbers */
+  HL_A_ORDER, /* hl_ints, 0-based axes in the order given. In Lua "xyz" or 1-based numbers */
   HL_A_CHOICE /* int64_t, the number of a word; doc begins with the words: "near|far: how …" */
 } hl_attr_kind;
 
@@ -122,6 +123,7 @@ struct hl_op {
   unsigned mutates; /* bit i: input i is changed (an update; such ops have no outputs) */
   bool internal;    /* part of another op's gradient: not offered in Lua, not differentiated */
   bool constant;    /* deliberately without gradient (comparisons, sorting, …) */
+  bool any_type;    /* takes every element type (cast) */
   hl_status (*shape)(hl_call *c, hl_err *e);
   /* Slow f64 reference over row-major logical arrays, independent of every kernel. */
   hl_status (*ref)(const hl_call *c, const double *const *in, double *const *out, hl_err *e);
