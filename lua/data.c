@@ -560,6 +560,19 @@ static int l_write_phantom(lua_State *L) {
   return 1;
 }
 
+/* engine.phantom_defaults() -> { cases, nodules, seed } */
+static int l_phantom_defaults(lua_State *L) {
+  hl_phantom_options o = hl_phantom_options_default();
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, o.cases);
+  lua_setfield(L, -2, "cases");
+  lua_pushinteger(L, o.nodules);
+  lua_setfield(L, -2, "nodules");
+  lua_pushinteger(L, (lua_Integer)o.seed);
+  lua_setfield(L, -2, "seed");
+  return 1;
+}
+
 void hll_open_data(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg series[] = {
@@ -575,6 +588,7 @@ void hll_open_data(lua_State *L) {
                                        {"read_marks", l_read_marks},
                                        {"find_nodules", l_find_nodules},
                                        {"write_phantom", l_write_phantom},
+                                       {"phantom_defaults", l_phantom_defaults},
                                        {NULL, NULL}};
   hll_type(L, HLL_PROBLEMS, none, NULL, free_problems);
   hll_type(L, HLL_INDEX, none, NULL, free_index);

@@ -11,7 +11,7 @@
 enum { PIXELS = 176, SLICES = 44, VERSION = 1 };
 
 hl_phantom_options hl_phantom_options_default(void) {
-  return (hl_phantom_options){.cases = 24, .nodules = 3, .seed = 1};
+  return (hl_phantom_options){.cases = 60, .nodules = 2, .seed = 1};
 }
 
 /* The upper 128 bits of a hash, marked as a UUID of version 8 (RFC 9562), in decimal. */

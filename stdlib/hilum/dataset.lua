@@ -16,7 +16,7 @@ local dataset = {}
 -- What `train = { preset = "by source" }` stands for. The phantom's training ends within minutes on two
 -- cores; a study of real data takes hours.
 local presets = {
-  phantom = { epochs = 40, batch = 2 },
+  phantom = { epochs = 14, batch = 2 },
   lidc = { epochs = 100, batch = 2 },
 }
 
@@ -68,12 +68,18 @@ dataset.lidc = schema.constructor("hl.data.lidc", {
   },
 })
 
+-- Asked of the engine, where the phantom is made.
+local function phantom_default(name)
+  return function() return engine.phantom_defaults()[name] end
+end
+
 dataset.phantom = schema.constructor("hl.data.phantom", {
   doc = "Synthetic chests, written as LIDC folders and read back by the same loader.", family = "source",
   fields = with({
-    cases = schema.int { default = 24, min = 2, max = 1000, doc = "patients, one scan each" },
-    nodules_per_case = schema.int { default = 1, min = 1, max = 4 },
-    seed = schema.int { default = 1, min = 0, doc = "of the phantom, apart from the experiment's seed" },
+    cases = schema.int { default = phantom_default "cases", min = 2, max = 1000, doc = "patients, one scan each" },
+    nodules_per_case = schema.int { default = phantom_default "nodules", min = 1, max = 4 },
+    seed = schema.int { default = phantom_default "seed", min = 0,
+      doc = "of the phantom, apart from the experiment's seed" },
   }, scan_fields(32)),
   check = check_window,
   methods = {

@@ -173,7 +173,7 @@ static void test_same_again(void) {
      "gives another scan");
   hl_phantom_scan_clear(&a);
   hl_phantom_scan_clear(&b);
-  fails(hl_phantom_scan_new(&a, &o, 24, &e), HL_EINVAL, &e, "case 24 of a phantom of 24",
+  fails(hl_phantom_scan_new(&a, &o, o.cases, &e), HL_EINVAL, &e, "case 60 of a phantom of 60",
         "a case that is not there");
   ok(!a.voxels && !a.marks, "nothing is made");
   o.nodules = 5;

@@ -88,7 +88,7 @@ run "$HILUM" plan "$experiment" --set data.crop=16 --set 'model.channels={4,8}'
 is "$status" 0 "a plan"
 like "$stdout" "^parameters +[0-9]+$" "tells parameters"
 like "$stdout" "^memory +[0-9.]+ [KM]iB at the most, at " "memory, and where its peak is"
-like "$stdout" "^steps +about 10 in an epoch" "and the steps of an epoch"
+like "$stdout" "^steps +about 48 in an epoch" "and the steps of an epoch"
 run "$HILUM" plan "$experiment" --json
 like "$stdout" '"parameters": [0-9]+' "and the same as JSON"
 is "$(ls)" "$(printf 'binary.lua\nerr.txt\nforever.lua\nout.txt\nwrong.lua')" "nothing was written"

@@ -68,22 +68,24 @@ local scan = {
 
 -- ---- phantom ----
 
+local defaults = engine.phantom_defaults()
+
 local phantom = {
   name = "data phantom",
   summary = "writes the phantom: synthetic chests as LIDC folders (DICOM and XML)",
   arguments = { { "DIR", "a new or empty folder; a complete phantom of the same kind is left as it is" } },
   options = {
-    { "cases", "N", "patients (default: 24)" },
-    { "nodules", "N", "nodules in each (default: 1)" },
-    { "seed", "S", "another phantom for another number (default: 1)" },
+    { "cases", "N", string.format("patients (default: %d)", defaults.cases) },
+    { "nodules", "N", string.format("nodules in each (default: %d)", defaults.nodules) },
+    { "seed", "S", string.format("another phantom for another number (default: %d)", defaults.seed) },
   },
 }
 
 function phantom.run(given)
   local what = {
-    cases = options.number(phantom, given, "cases", 24, 1),
-    nodules = options.number(phantom, given, "nodules", 1, 1),
-    seed = options.number(phantom, given, "seed", 1, 0),
+    cases = options.number(phantom, given, "cases", defaults.cases, 1),
+    nodules = options.number(phantom, given, "nodules", defaults.nodules, 1),
+    seed = options.number(phantom, given, "seed", defaults.seed, 0),
   }
   local bar, tell = with_bar(false)
   stop_on_interrupt(engine.write_phantom, given[1], what, tell)
