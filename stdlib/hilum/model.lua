@@ -16,14 +16,14 @@ model.__index = model
 function model.new(spec, o)
   o = o or {}
   local self = setmetatable({ spec = spec, channels = o.channels or 1 }, model)
-  self.store = { dtype = o.dtype or "f32", seed = o.seed or 0, list = {}, by_name = {} }
+  self.store = builder.store { dtype = o.dtype or "f32", seed = o.seed or 0 }
   return self
 end
 
 -- Records the network on an image input; returns the builder, whose heads are the predictions.
-local function trace(self, batch, size)
+local function trace(self, batch, size, o)
   local p = engine.program()
-  local b = builder.new(p, self.store)
+  local b = builder.new(p, self.store, o)
   local options = { dtype = self.store.dtype, layout = "image" }
   b.image = p:input("image", { batch, self.channels, size[1], size[2], size[3] }, options)
   local y = b:scope("model", function() return self.spec:build(b, b.image) end)
@@ -111,22 +111,35 @@ local function norm_program(b, order)
   return p:finish()
 end
 
+-- Records forward and backward pass. kept: places whose activations are stored all the same.
+local function record_step(step, kept)
+  local o = step.options
+  local b = trace(step.model, o.batch, o.size, { training = true, kept = kept })
+  add_loss(step.model, b, o.loss, o.batch, o.size)
+  local wrt = {}
+  for i, t in ipairs(b.trainable) do wrt[i] = t.value end
+  for _, g in ipairs(b.program:gradient(b.total, wrt)) do b.program:output(g, "gradients") end
+  for _, update in ipairs(b.updates) do b.program:output(update.value) end
+  b.program:finish()
+  step.program, step.results, step.first_gradient, step.changes = b.program, b.results, b.results.probability, b.updates
+  step.parameters, step.layers = b.trainable, b:layer_list()
+  return b
+end
+
 --- o: { loss, optim, batch, size = { z, y, x }, average }. The step for one batch of this shape. average: decay of a
 --- moving average of the weights, which starts as they are now; none without it.
 function model:trainer(o)
-  local b = trace(self, o.batch, o.size)
-  add_loss(self, b, o.loss, o.batch, o.size)
-  local wrt = {}
-  for i, t in ipairs(b.trainable) do wrt[i] = t.value end
-  local step = setmetatable({ program = b.program, results = b.results, states = {}, steps = 0 }, trainer)
-  step.first_gradient = b.results.probability
-  for _, g in ipairs(b.program:gradient(b.total, wrt)) do b.program:output(g, "gradients") end
-  b.program:finish()
-  step.parameters, step.layers = b.trainable, b:layer_list()
+  local step = setmetatable({ model = self, options = o, states = {}, steps = 0 }, trainer)
+  local b = record_step(step)
   step.update_program = update_program(step, o.optim, b, o.average)
   step.clip_norm = o.optim.clip_norm
   if step.clip_norm then step.norm_program = norm_program(b, o.optim.clip_order) end
   return step
+end
+
+--- From now on the activations at these places, { [place] = true }, are stored although their network rebuilds.
+function trainer:keep(places)
+  record_step(self, places)
 end
 
 -- At once, not when the collector comes by: they are as large as the parameters.
@@ -142,7 +155,9 @@ function trainer:run(batch)
   local out, err = self.program:run { batch.image, batch.truth, batch.valid }
   if not out then return nil, err end
   local result = read_results(self.results, out)
-  self.gradients = table.move(out, self.first_gradient + 1, #out, 1, {})
+  local last = self.first_gradient + #self.parameters
+  self.gradients = table.move(out, self.first_gradient + 1, last, 1, {})
+  self.changed = table.move(out, last + 1, #out, 1, {})
   return result
 end
 
@@ -156,8 +171,8 @@ local function clipping(self)
   return optim.clip_factor(norm, self.clip_norm), norm
 end
 
---- Changes the parameters with the gradients of the last run. Returns true and, where gradients are clipped, the norm
---- they had; or nil and a problem, and nothing has changed.
+--- Changes the parameters with the gradients of the last run, and running statistics with what it has seen. Returns
+--- true and, where gradients are clipped, the norm they had; or nil and a problem, and nothing has changed.
 function trainer:update(rate)
   assert(self.gradients, "update comes after run")
   local factor, norm = clipping(self)
@@ -167,13 +182,15 @@ function trainer:update(rate)
   self.clock:set(2, self.steps)
   self.clock:set(3, factor)
   self.update_program:run(self.gradients)
+  for i, change in ipairs(self.changes) do change.tensor:copy_(self.changed[i]) end
   drop_gradients(self)
   return true, norm
 end
 
---- The moving averages of the weights by name, where the trainer keeps them (not copies).
+--- The moving averages of the weights by name, where the trainer keeps them, and what is not trained (not copies).
 function trainer:averages()
   local weights = {}
+  for _, item in ipairs(self.model.store.states) do weights[item.name] = item.tensor end
   for _, s in ipairs(self.states) do weights[s.name] = s.tensors.average end
   return weights
 end
@@ -259,18 +276,29 @@ function model:parameter_count()
   return n
 end
 
---- The parameters themselves by name (not copies).
+-- Everything with values: what is trained, then fixed matrices and running statistics.
+local function all_items(self)
+  local items = table.move(self.store.list, 1, #self.store.list, 1, {})
+  return table.move(self.store.states, 1, #self.store.states, #items + 1, items)
+end
+
+--- Everything the model is made of by name, what is not trained included: the tensors themselves, not copies.
 function model:weights()
   local weights = {}
-  for _, item in ipairs(self.store.list) do weights[item.name] = item.tensor end
+  for _, item in ipairs(all_items(self)) do weights[item.name] = item.tensor end
   return weights
 end
 
---- Copies values into the parameters; every one must be there with its shape.
+--- Copies values into the model; every one must be there with its shape, finite.
 function model:load_weights(weights)
-  for _, item in ipairs(self.store.list) do
+  for _, item in ipairs(all_items(self)) do
     local tensor = weights[item.name]
     if not tensor then error(string.format("the weights lack '%s'", item.name), 2) end
+    local stats = tensor:stats()
+    if stats.nan + stats.infinite > 0 then
+      error(string.format("the weights '%s' hold %d numbers that are not finite", item.name,
+        stats.nan + stats.infinite), 2)
+    end
     item.tensor:copy_(tensor)
   end
 end

@@ -15,10 +15,11 @@
 --   }
 --
 -- `case` holds the group's attributes (`config` included, unpacked), its name and the dtype of this pass. v has the
--- datasets inputs.*, weights.* and state.* without their section. run returns what the file calls outputs.*
--- (values, tensors, numbers or lists), then optionally the scalar that is differentiated (default: the sum of
--- outputs times upstream), then optionally gradients by name that are not those of the values in v. Where
--- something is not there yet, run calls golden.missing("dilation"): the case is a failure known to be one.
+-- datasets inputs.*, weights.* and state.* without their section; a third argument has every section as tensors.
+-- run returns what the file calls outputs.* (values, tensors, numbers or lists), then optionally the scalar that is
+-- differentiated (default: the sum of outputs times upstream), then optionally gradients by name that are not those
+-- of the values in v. Where something is not there yet, run calls golden.missing("dilation"): the case is a failure
+-- known to be one.
 --
 -- Files are looked for in HILUM_GOLDEN, else in HILUM_SHARED/golden. With HILUM_GOLDEN_OUT=DIR everything computed
 -- in f64 is also written there, under the reference's names of files, groups, datasets and attributes.
@@ -158,7 +159,7 @@ end
 local function compute(entry, case, data)
   local program = engine.program { live = true }
   local values = bind(program, entry, case, data)
-  local outputs, objective, given = entry.run(case, values)
+  local outputs, objective, given = entry.run(case, values, data)
   objective = objective or weighted_sum(outputs, data, case.dtype)
   local computed = { outputs = {}, grads = {} }
   for name, value in pairs(gradients(program, objective, values, data, given)) do
@@ -182,9 +183,9 @@ local function same_shape(a, b)
   return core(a.shape) == core(b.shape)
 end
 
-local function relative_error(got, want)
+local function relative_error(got, want, floor)
   local a, b = got:table(), want:table()
-  local worst, largest = 0, 0
+  local worst, largest = 0, floor
   for i = 1, #b do
     local off = a[i] == b[i] and 0 or math.abs(a[i] - b[i])
     if off ~= off then
@@ -197,9 +198,21 @@ local function relative_error(got, want)
   return largest > 0 and worst / largest or worst
 end
 
--- Returns the worst error as text and a list of what is wrong.
-local function compare(computed, data, tolerance)
+-- Largest absolute value of some tensors.
+local function largest_of(tensors)
+  local most = 0
+  for _, tensor in pairs(tensors) do
+    local s = tensor:stats()
+    most = math.max(most, math.abs(s.min), math.abs(s.max))
+  end
+  return most
+end
+
+-- Returns the worst error as text and a list of what is wrong. floor: the part of a case's largest gradient below
+-- which a gradient counts as zero.
+local function compare(computed, data, tolerance, floor)
   local worst, at, wrong = 0, nil, {}
+  local floors = { outputs = 0, grads = floor and floor * largest_of(data.grads) or 0 }
   local function problem(...) wrong[#wrong + 1] = string.format(...) end
   for _, section in ipairs { "outputs", "grads" } do
     for _, name in ipairs(sorted(data[section])) do
@@ -210,7 +223,7 @@ local function compare(computed, data, tolerance)
         problem("%s.%s has the shape %s instead of %s", section, name, table.concat(got.shape, "x"),
           table.concat(want.shape, "x"))
       else
-        local err = relative_error(got, want)
+        local err = relative_error(got, want, floors[section])
         if not at or err > worst then worst, at = err, section .. "." .. name end
         if err > tolerance[section] then
           problem("%s.%s is off by %.3g of its largest value, allowed %.3g", section, name, err, tolerance[section])
@@ -252,7 +265,8 @@ local function run_case(spec, store, name, out)
     end, entry, case, data)
     if not fine and type(result) == "table" then return t.todo(result.missing .. " is not there yet", label) end
     if fine then
-      local text, wrong = compare(result, data, spec.tolerance and spec.tolerance[dtype] or TOLERANCE[dtype])
+      local text, wrong = compare(result, data, spec.tolerance and spec.tolerance[dtype] or TOLERANCE[dtype],
+        spec.floor and spec.floor[dtype])
       texts[#texts + 1] = dtype .. " " .. text
       for _, line in ipairs(wrong) do problems[#problems + 1] = dtype .. ": " .. line end
       if out and dtype == "f64" then write_case(out, store, name, data, result) end
@@ -282,7 +296,8 @@ local function run_file(spec, folder, file, out_folder)
 end
 
 --- Runs the topic's cases and ends the program. spec: { topic, ops, tolerance = { f32 = { outputs, grads } },
---- dtypes }.
+--- floor = { f32 = … }, dtypes }. floor: gradients smaller than this part of the case's largest one are what
+--- cancellation has left; they are measured against the floor.
 function golden.run(spec)
   local shared = os.getenv "HILUM_SHARED" or (os.getenv "HILUM_SOURCE" or ".") .. "/../shared"
   local folder = os.getenv "HILUM_GOLDEN" or shared .. "/golden"

@@ -21,14 +21,6 @@ function basic.convolution(b, x, o)
   return op.conv(x, weight, bias, { stride = o.stride or 1, padding = o.padding or same(kernel) })
 end
 
---- Instance normalisation with scale and offset, followed by a leaky ReLU of the given slope (1: none).
-function basic.norm(b, x, name, slope)
-  local channels = x.shape[2]
-  local scale = b:param(name .. ".scale", { channels }, init.ones, { decay = false })
-  local offset = b:param(name .. ".offset", { channels }, nil, { decay = false })
-  return (op.instance_norm(x, scale, offset, { slope = slope }))
-end
-
 --- A prediction at a scale: 1×1×1 convolution to `out` logits. inputs: one value, or the parts of a state.
 function basic.head(b, parts, stride, out)
   local name = string.format("head[%s]", table.concat(stride, ","))

@@ -8,10 +8,19 @@ local engine = require "hilum.engine"
 local builder = {}
 builder.__index = builder
 
---- store: the model's parameters, { dtype, seed, list = {…}, by_name = {…} }.
-function builder.new(program, store)
+--- An empty store of parameters. o: { dtype, seed }. list: what is trained; states: what is not.
+function builder.store(o)
+  return { dtype = o.dtype, seed = o.seed, list = {}, states = {}, by_name = {} }
+end
+
+--- store: the model's parameters. o.training: the network is traced to be trained (statistics of batches).
+--- o.kept: places whose activations are stored although their network rebuilds, { [place] = true }.
+--- o.steps: a list that takes the invertible steps instead of declaring them as blocks, see builder:invertible.
+function builder.new(program, store, o)
+  o = o or {}
   return setmetatable({
-    program = program, store = store, path = {}, bound = {}, trainable = {}, heads = {}, layers = {},
+    program = program, store = store, path = {}, bound = {}, trainable = {}, heads = {}, layers = {}, updates = {},
+    training = o.training or false, kept = o.kept or {}, steps = o.steps,
   }, builder)
 end
 
@@ -35,35 +44,82 @@ function builder:place(name)
   return path == "" and name or path .. "." .. name
 end
 
---- A trainable parameter of this place. shape: list; fill(tensor, rng, shape) gives its start values
---- when the model meets it for the first time. options: { decay = false } keeps weight decay away.
-function builder:param(name, shape, fill, options)
-  local full = self:place(name)
+-- A tensor of this place from the store, made when the model meets it for the first time.
+local function stored(self, full, shape, fill, into, decay)
   local store = self.store
   local found = store.by_name[full]
-  if not found then
-    local tensor = engine.zeros(shape, { dtype = store.dtype, category = "parameters" })
-    if fill then fill(tensor, engine.rng(store.seed, "init:" .. full, 0, 0), shape) end
-    found = { name = full, tensor = tensor, decay = not options or options.decay ~= false }
-    store.by_name[full] = found
-    store.list[#store.list + 1] = found
-  end
+  if found then return found end
+  local tensor = engine.zeros(shape, { dtype = store.dtype, category = "parameters" })
+  if fill then fill(tensor, engine.rng(store.seed, "init:" .. full, 0, 0), shape) end
+  found = { name = full, tensor = tensor, decay = decay }
+  store.by_name[full] = found
+  into[#into + 1] = found
+  return found
+end
+
+--- A trainable parameter of this place. shape: list; fill(tensor, rng, shape) gives its start values.
+--- options: { decay = false } keeps weight decay away.
+function builder:param(name, shape, fill, options)
+  local full = self:place(name)
   if not self.bound[full] then
+    local found = stored(self, full, shape, fill, self.store.list, not options or options.decay ~= false)
     self.bound[full] = self.program:bind(full, found.tensor, true)
     self.trainable[#self.trainable + 1] = { parameter = found, value = self.bound[full] }
   end
   return self.bound[full]
 end
 
+--- The same for what is not trained but belongs to the model: fixed matrices, running statistics.
+--- Returns the value and the tensor itself.
+function builder:state(name, shape, fill)
+  local full = self:place(name)
+  local found = stored(self, full, shape, fill, self.store.states, false)
+  self.bound[full] = self.bound[full] or self.program:bind(full, found.tensor, false)
+  return self.bound[full], found.tensor
+end
+
+--- A change of a state that each training step makes: value() gives what it becomes. Only the first of a place
+--- counts: what is computed again is not a further step.
+function builder:update(name, tensor, value)
+  local full = self:place(name)
+  if self.updates[full] then return end
+  local update = { name = full, tensor = tensor, value = value() }
+  self.updates[full] = update
+  self.updates[#self.updates + 1] = update
+end
+
+-- Whether this place, or one around it, is to be stored.
+local function is_kept(self)
+  if not next(self.kept) then return false end
+  local path = ""
+  for _, part in ipairs(self.path) do
+    path = path .. ((path == "" or part:sub(1, 1) == "[") and "" or ".") .. part
+    if self.kept[path] then return true end
+  end
+  return false
+end
+
 --- An invertible step of a chain: forward(values…) -> values…, inverse(values…) -> values….
---- In rebuild mode nothing inside is kept for the backward pass.
+--- In rebuild mode nothing inside is kept for the backward pass. Where steps are collected, the step is appended
+--- to them as { inputs, outputs, inverse, path, dimensions } and its ops are ordinary ones.
 function builder:invertible(inputs, rebuild, forward, inverse)
   local p = self.program
-  p:block_begin(inputs, rebuild)
+  if self.steps then
+    local outputs = table.pack(forward(table.unpack(inputs)))
+    self.steps[#self.steps + 1] = { inputs = inputs, outputs = outputs, inverse = inverse,
+      path = table.move(self.path, 1, #self.path, 1, {}), dimensions = self.dimensions }
+    return table.unpack(outputs, 1, outputs.n)
+  end
+  p:block_begin(inputs, rebuild and not is_kept(self))
   local outputs = table.pack(forward(table.unpack(inputs)))
   local placeholders = p:block_turn(outputs)
   p:block_end(table.pack(inverse(table.unpack(placeholders))))
   return table.unpack(outputs, 1, outputs.n)
+end
+
+--- Where steps are collected: names the state that is reached, to be compared when it is rebuilt.
+function builder:mark(parts)
+  if self.steps then self.steps[#self.steps + 1] = { mark = self:place(), parts = parts } end
 end
 
 --- A prediction (logits) at a scale: strides { z, y, x } relative to the input.

@@ -10,14 +10,17 @@
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
 local basic = require "hilum.nn.basic"
-local init = require "hilum.nn.init_weights"
+local builder = require "hilum.nn.builder"
+local coupling = require "hilum.nn.coupling"
+local fields = require "hilum.nn.iunet_fields"
 local levels = require "hilum.nn.levels"
+local mixing = require "hilum.nn.mixing"
+local orthogonal = require "hilum.nn.orthogonal"
+local resampling = require "hilum.nn.resampling"
+local steps = require "hilum.nn.steps"
 
 local op = engine.op
-
-local function product(stride)
-  return stride[1] * stride[2] * stride[3]
-end
+local repartition, sizes_of = resampling.repartition, resampling.sizes_of
 
 -- Rounds to the nearest integer, ties to even.
 local function round(x)
@@ -36,7 +39,7 @@ end
 local function plan_channels(wanted, strides)
   local plan = { { channels = wanted[1] } }
   for i, stride in ipairs(strides) do
-    local c, sigma, want = plan[i].channels, product(stride), wanted[i + 1]
+    local c, sigma, want = plan[i].channels, levels.product(stride), wanted[i + 1]
     local skip = math.max(1, round(c * (sigma - want / c) / sigma))
     if skip >= c then skip = c - 1 end
     plan[i].skip, plan[i].rest = skip, c - skip
@@ -45,121 +48,86 @@ local function plan_channels(wanted, strides)
   return plan
 end
 
-local function sizes_of(parts)
-  local sizes = {}
-  for i, part in ipairs(parts) do sizes[i] = part.shape[2] end
-  return sizes
-end
-
--- (n values…, one more) as arguments for an op with a matrix or attributes at the end.
-local function with(parts, ...)
-  local list = table.move(parts, 1, #parts, 1, {})
-  for _, extra in ipairs { ... } do list[#list + 1] = extra end
-  return table.unpack(list)
-end
-
--- ---- the steps: each takes the parts of the state and returns the new ones ----
-
--- F: depth × (convolution without bias, instance normalisation, leaky ReLU).
-local function residual(b, x, out, self)
-  local inner = math.max(x.shape[2], out)
-  for i = 1, self.depth do
-    x = basic.convolution(b, x, {
-      out = i == self.depth and out or inner, name = string.format("conv[%d].weight", i), fill = init.he_fan_out,
-    })
-    x = basic.norm(b, x, string.format("norm[%d]", i), self.slope)
-  end
-  return x
-end
-
--- (x1, x2) → (x2, x1 + F(x2))
-local function coupling(b, parts, self)
-  local out = parts[1].shape[2]
-  return { b:invertible(parts, self.backprop == "rebuild", function(x1, x2)
-    return x2, op.add(x1, residual(b, x2, out, self))
-  end, function(y1, y2)
-    return op.sub(y2, residual(b, y1, out, self)), y1
-  end) }
-end
-
--- The channels of the parts dealt out anew, multiplied by an orthogonal matrix if there is one.
-local function repartition(b, parts, sizes, matrix, self)
-  local before = sizes_of(parts)
-  return { b:invertible(parts, self.backprop == "rebuild", function(...)
-    if not matrix then return op.regroup(with({ ... }, { sizes = sizes })) end
-    return op.mix(with({ ... }, matrix, { sizes = sizes }))
-  end, function(...)
-    if not matrix then return op.regroup(with({ ... }, { sizes = before })) end
-    return op.mix(with({ ... }, matrix, { sizes = before, transpose = true }))
-  end) }
-end
-
-local function orthogonal(b, name, shape, fill)
-  return (op.cayley(b:param(name, shape, fill, { decay = false })))
-end
-
--- Orthogonal resampling: every channel's block of σ voxels is rotated into σ channels, or back.
-local function resample(b, parts, sizes, stride, direction, self)
-  local before = sizes_of(parts)
-  local low = direction == "down" and parts[1].shape[2] or sizes[1]
-  local sigma = product(stride)
-  local matrix = orthogonal(b, "resample.weight", { low, sigma, sigma }, init.haar(stride))
-  local there, back = op.resample_down, op.resample_up
-  if direction == "up" then there, back = back, there end
-  return { b:invertible(parts, self.backprop == "rebuild", function(...)
-    return there(with({ ... }, matrix, { stride = stride, sizes = sizes }))
-  end, function(...)
-    return back(with({ ... }, matrix, { stride = stride, sizes = before }))
-  end) }
-end
-
-local function mixing_matrix(b, channels)
-  return orthogonal(b, "mix.weight", { channels, channels })
+-- What one pass over the network needs, beside the builder.
+local function net_of(self)
+  local strides = levels.strides(self.strides, #self.channels - 1, self.dimensions)
+  return {
+    spec = self, strides = strides, totals = levels.totals(strides), plan = plan_channels(self.channels, strides),
+    rebuild = self.backprop == "rebuild",
+  }
 end
 
 -- ---- the two sides ----
 
-local function encode(b, parts, self, plan, strides)
+local function mixing_matrix(b, net, name, channels)
+  local m = net.spec.mixing
+  return orthogonal.matrix(b, {
+    name = name, n = channels, method = m.method, start = m.start, learnable = m.learnable,
+  })
+end
+
+-- The couplings of a level with their mixings. A mixing that would come last on the way down is returned: it is
+-- done together with the split.
+local function couplings(b, parts, net, side, i)
+  local count = net.spec:couplings_of(side)[i]
+  local level = net.plan[i]
+  for j = 1, count do
+    parts = b:scope(string.format("coupling[%d]", j), coupling.apply, b, parts, {
+      coupling = net.spec.coupling, rebuild = net.rebuild,
+    })
+    local name = mixing.name(net.spec.mixing.frequency, side, j, count, i == #net.plan)
+    local matrix = name and mixing_matrix(b, net, name, level.channels)
+    if matrix and side == "down" and j == count and level.skip then return parts, matrix end
+    if matrix then parts = repartition(b, parts, sizes_of(parts), matrix, net.rebuild) end
+  end
+  return parts
+end
+
+local function resample(b, parts, sizes, net, i, direction)
+  local r = net.spec.resampling
+  return resampling.resample(b, parts, sizes, {
+    stride = net.strides[i], direction = direction, method = r.method, start = r.start, matrix = r.matrix,
+    learnable = r.learnable,
+  }, net.rebuild)
+end
+
+local function down(b, parts, net)
   local skips = {}
-  for i, level in ipairs(plan) do
+  for i, level in ipairs(net.plan) do
     parts = b:scope(string.format("down[%d]", i), function()
-      local state = parts
-      for j = 1, self.couplings[i] do
-        state = b:scope(string.format("coupling[%d]", j), coupling, b, state, self)
-      end
+      b:mark(parts)
+      local state, matrix = couplings(b, parts, net, "down", i)
       b:note("couplings", state)
       if not level.skip then return state end
-      local matrix = self.mixing and mixing_matrix(b, level.channels) or nil
-      local split = repartition(b, state, { level.skip, level.rest }, matrix, self)
+      local split = repartition(b, state, { level.skip, level.rest }, matrix, net.rebuild)
       skips[i] = split[1]
-      return resample(b, { split[2] }, halves(plan[i + 1].channels), strides[i], "down", self)
+      return resample(b, { split[2] }, halves(net.plan[i + 1].channels), net, i, "down")
     end)
   end
   return parts, skips
 end
 
-local function decode_level(b, parts, skip, i, self, plan, strides)
-  local level = plan[i]
+-- The state with which the couplings of a level begin on the way up.
+local function joined(b, parts, skip, net, i)
+  local sizes = halves(net.plan[i].channels)
   if skip then
-    parts = resample(b, parts, { level.rest }, strides[i], "up", self)
-    parts = repartition(b, { skip, parts[1] }, halves(level.channels), nil, self)
+    parts = resample(b, parts, { net.plan[i].rest }, net, i, "up")
+    return repartition(b, { skip, parts[1] }, sizes, nil, net.rebuild)
   end
-  for j = 1, self.couplings[i] do
-    parts = b:scope(string.format("coupling[%d]", j), coupling, b, parts, self)
-    if j == 1 and skip and self.mixing then
-      parts = repartition(b, parts, sizes_of(parts), mixing_matrix(b, level.channels), self)
-    end
-  end
-  b:note("couplings", parts)
-  return parts
+  local same = #parts == 2 and parts[1].shape[2] == sizes[1]
+  return same and parts or repartition(b, parts, sizes, nil, net.rebuild)
 end
 
-local function decode(b, parts, skips, self, plan, strides, totals)
-  for i = #plan, 1, -1 do
+local function up(b, parts, skips, net)
+  for i = #net.plan, 1, -1 do
     parts = b:scope(string.format("up[%d]", i), function()
-      local state = decode_level(b, parts, skips[i], i, self, plan, strides)
-      for _, scale in ipairs(self.heads.scales) do
-        if levels.of_scale(totals, scale) == i then basic.head(b, state, totals[i], self.heads.out) end
+      b:mark(skips[i] and { skips[i], table.unpack(parts) } or parts)
+      local state = couplings(b, joined(b, parts, skips[i], net, i), net, "up", i)
+      b:note("couplings", state)
+      for _, scale in ipairs(net.spec.heads.scales) do
+        if levels.of_scale(net.totals, scale) == i then
+          basic.head(b, state, net.totals[i], net.spec.heads.out)
+        end
       end
       return state
     end)
@@ -167,57 +135,141 @@ local function decode(b, parts, skips, self, plan, strides, totals)
   return parts
 end
 
-local function check(self, report)
-  if #self.couplings ~= #self.channels then
-    report("couplings", string.format("expected %d, one for each entry of channels, got %d", #self.channels,
-      #self.couplings))
+-- ---- padding ----
+
+local function pad(b, x, net)
+  local o, deepest = net.spec.padding, net.totals[#net.totals]
+  if o.mode == "none" then
+    levels.check_size(x, net.totals)
+    return x
   end
-  levels.check_scales(self, report, #self.channels - 1)
+  local before, after, needed = {}, {}, false
+  for i = 1, 3 do
+    local missing = -x.shape[2 + i] % deepest[i]
+    before[i], after[i] = missing // 2, missing - missing // 2
+    needed = needed or missing > 0
+  end
+  if not needed then return x end
+  b.padded = { before = before, after = after, size = { x.shape[3], x.shape[4], x.shape[5] } }
+  return (op.pad(x, { before = before, after = after, mode = o.mode, value = o.mode == "constant" and o.value or 0 }))
 end
 
-local function build(self, b, x)
-  return b:scope("iunet", function()
-    local strides = levels.strides(self.strides, #self.channels - 1)
-    local totals = levels.totals(strides)
-    levels.check_size(x, totals)
-    local c = x.shape[2]
-    if c ~= self.channels[1] then
-      error(string.format("the network starts with %d channels (channels[1]), its input has %d", self.channels[1],
-        c), 0)
-    end
-    local plan = plan_channels(self.channels, strides)
-    local start = repartition(b, { x }, halves(c), nil, self)
-    local deepest, skips = encode(b, start, self, plan, strides)
-    local parts = decode(b, deepest, skips, self, plan, strides, totals)
-    return parts[1]
+--- Cuts off what padding { before, after } has added.
+local function crop(x, padded)
+  local before, after = {}, {}
+  for i = 1, 3 do before[i], after[i] = -padded.before[i], -padded.after[i] end
+  return (op.pad(x, { before = before, after = after }))
+end
+
+-- ---- as a layer ----
+
+-- Runs f within the network's scope, with the builder knowing its dimensions.
+local function inside(self, b, f)
+  local outer = b.dimensions
+  b.dimensions = self.dimensions
+  local result = table.pack(b:scope("iunet", f, net_of(self)))
+  b.dimensions = outer
+  return table.unpack(result, 1, result.n)
+end
+
+local function start(self, b, x, net)
+  local c = x.shape[2]
+  if c ~= self.channels[1] then
+    error(string.format("the network starts with %d channels (channels[1]), its input has %d", self.channels[1], c), 0)
+  end
+  return repartition(b, { pad(b, x, net) }, halves(c), nil, net.rebuild)
+end
+
+local function finish(self, b, parts, net)
+  local y = repartition(b, parts, { self.channels[1] }, nil, net.rebuild)[1]
+  return b.padded and self.padding.revert and crop(y, b.padded) or y
+end
+
+local methods = {}
+
+function methods:build(b, x)
+  return inside(self, b, function(net)
+    local deepest, skips = down(b, start(self, b, x, net), net)
+    return finish(self, b, up(b, deepest, skips, net), net)
   end)
+end
+
+--- x -> { code of level 1, …, deepest state }: as many numbers as x has.
+function methods:encode(b, x)
+  return inside(self, b, function(net)
+    local deepest, codes = down(b, start(self, b, x, net), net)
+    codes[#codes + 1] = repartition(b, deepest, { net.plan[#net.plan].channels }, nil, net.rebuild)[1]
+    return codes
+  end)
+end
+
+--- The codes -> y
+function methods:decode(b, codes)
+  return inside(self, b, function(net)
+    local skips = table.move(codes, 1, #codes - 1, 1, {})
+    return finish(self, b, up(b, { codes[#codes] }, skips, net), net)
+  end)
+end
+
+-- The output as the chain left it: what was cut off is padded again, as well as it can be.
+local function as_left(self, y, padded)
+  if not padded or not self.padding.revert then return y end
+  local o = self.padding
+  return (op.pad(y, { before = padded.before, after = padded.after, mode = o.mode,
+    value = o.mode == "constant" and o.value or 0 }))
+end
+
+--- y -> x, exactly unless padding was cut off. `like` is a value with the shape of x. o.padded: give the input as it
+--- was padded, for y with the padding still there.
+function methods:inverse(b, y, like, o)
+  local there = builder.new(b.program, b.store, { training = b.training, steps = {} })
+  there.path = table.move(b.path, 1, #b.path, 1, {})
+  local ends
+  inside(self, there, function(net)
+    local first = start(self, there, like, net)
+    local deepest, skips = down(there, first, net)
+    ends = repartition(there, up(there, deepest, skips, net), { self.channels[1] }, nil, net.rebuild)[1]
+  end)
+  local padded = there.padded
+  local whole = o and o.padded
+  local now = { [ends] = whole and y or as_left(self, y, padded) }
+  steps.unwind(there, there.steps, now)
+  local x = now[there.steps[1].inputs[1]]
+  return padded and not whole and crop(x, padded) or x
+end
+
+function methods:scales()
+  return self.heads.scales
+end
+
+--- { { channels, skip, rest }, … } of the levels, as built.
+function methods:plan()
+  return net_of(self).plan
+end
+
+--- Couplings per level on a side, "down" or "up".
+function methods:couplings_of(side)
+  return side == "up" and self.couplings_up or self.couplings
+end
+
+function methods:total_stride()
+  local totals = net_of(self).totals
+  return totals[#totals]
+end
+
+--- What differs from the wish: a sentence, or nil.
+function methods:remark()
+  local built, differs = {}, false
+  for i, level in ipairs(self:plan()) do
+    built[i] = tostring(level.channels)
+    differs = differs or level.channels ~= self.channels[i]
+  end
+  if not differs then return nil end
+  return string.format("channels %s are the closest that can be had to %s", table.concat(built, ", "),
+    table.concat(self.channels, ", "))
 end
 
 return schema.constructor("hl.nn.iunet", {
   doc = "Invertible U-Net: activations are rebuilt in the backward pass instead of stored.",
-  family = "layer",
-  fields = {
-    channels = schema.list(schema.int { min = 2 }, {
-      min = 2, default = { 16, 32, 64, 128 }, doc = "per level; the closest that can be had is taken",
-    }),
-    couplings = schema.list(schema.int { min = 1 }, {
-      min = 2, default = { 2, 2, 2, 2 }, doc = "additive couplings per level, on the way down and again up",
-    }),
-    strides = levels.field(),
-    depth = schema.int { min = 1, default = 2, doc = "convolutions in each coupling" },
-    slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
-    mixing = schema.bool { default = true, doc = "learnable orthogonal channel mixing at every level but the deepest" },
-    backprop = schema.one_of { "rebuild", "store", default = "rebuild", doc = "activations for the backward pass" },
-    heads = basic.heads_field(),
-  },
-  check = check,
-  methods = {
-    build = build,
-    scales = function(self) return self.heads.scales end,
-    plan = function(self) return plan_channels(self.channels, levels.strides(self.strides, #self.channels - 1)) end,
-    total_stride = function(self)
-      local totals = levels.totals(levels.strides(self.strides, #self.channels - 1))
-      return totals[#totals]
-    end,
-  },
+  family = "layer", fields = fields.fields, check = fields.check, prepare = fields.prepare, methods = methods,
 })

@@ -4,6 +4,18 @@ local schema = require "hilum.schema"
 
 local levels = {}
 
+--- Voxels of a window.
+function levels.product(stride)
+  return stride[1] * stride[2] * stride[3]
+end
+
+--- Plain { z, y, x } with 1 along the axes that an image of one or two dimensions lacks (z, then y).
+function levels.kernel(zyx, dimensions)
+  local plain = table.move(zyx, 1, 3, 1, {})
+  for i = 1, 3 - (dimensions or 3) do plain[i] = 1 end
+  return plain
+end
+
 --- The field `strides`: one entry per step between levels; a number or { z, y, x }.
 function levels.field()
   return schema.optional(schema.list(schema.zyx { min = 1, max = 8 }, {
@@ -11,11 +23,11 @@ function levels.field()
   }))
 end
 
---- Plain { z, y, x } strides, one per step: given, or 2 everywhere.
-function levels.strides(given, steps)
+--- Plain { z, y, x } strides, one per step: given, or 2 along every axis that the image has.
+function levels.strides(given, steps, dimensions)
   local list = {}
   for i = 1, steps do
-    list[i] = given and table.move(given[i], 1, 3, 1, {}) or { 2, 2, 2 }
+    list[i] = levels.kernel(given and given[i] or { 2, 2, 2 }, dimensions)
   end
   return list
 end
@@ -38,13 +50,13 @@ function levels.of_scale(totals, scale)
 end
 
 --- Problems of scales that no level has, for a constructor's check.
-function levels.check_scales(self, report, steps)
+function levels.check_scales(self, report, steps, dimensions)
   if self.strides and #self.strides ~= steps then
     report("strides", string.format("expected %d, one between each two of the %d levels, got %d", steps,
       steps + 1, #self.strides))
     return
   end
-  local totals = levels.totals(levels.strides(self.strides, steps))
+  local totals = levels.totals(levels.strides(self.strides, steps, dimensions))
   local known = {}
   for i, t in ipairs(totals) do known[i] = tostring(math.max(t[1], t[2], t[3])) end
   local seen = {}

@@ -5,6 +5,7 @@ local schema = require "hilum.schema"
 local basic = require "hilum.nn.basic"
 local init = require "hilum.nn.init_weights"
 local levels = require "hilum.nn.levels"
+local norms = require "hilum.nn.norms"
 
 local op = engine.op
 
@@ -12,7 +13,7 @@ local op = engine.op
 local function block(b, x, channels, slope)
   for i = 1, 2 do
     x = basic.convolution(b, x, { out = channels, name = string.format("conv[%d].weight", i) })
-    x = basic.norm(b, x, string.format("norm[%d]", i), slope)
+    x = norms.apply(b, x, { kind = "instance", name = string.format("norm[%d]", i), slope = slope })
   end
   return x
 end

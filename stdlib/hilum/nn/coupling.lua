@@ -1,0 +1,165 @@
+-- Couplings: the invertible steps of a level. A coupling is a value of the family "coupling" with
+--   forward(self, b, x1, x2) -> y1, y2      inverse(self, b, y1, y2) -> x1, x2
+-- on the two halves of the state, values of b.program.
+
+local engine = require "hilum.engine"
+local schema = require "hilum.schema"
+local builder = require "hilum.nn.builder"
+local inner = require "hilum.nn.inner"
+
+local op = engine.op
+local coupling = {}
+
+-- ---- additive ----
+
+-- F(x) with the channels of `like`. Parameters of the double form's two functions lie in places of their own.
+local function f(self, b, x, like, name)
+  local out = like.shape[2]
+  local function build() return self.inner:build(b, x, out) end
+  local y = name and b:scope(name, build) or build()
+  if y.shape[2] ~= out then
+    error(string.format("the inner function gives %d channels, the coupling needs %d", y.shape[2], out), 0)
+  end
+  return y
+end
+
+local forms = {}
+
+-- (x1, x2) → (x2, x1 + F(x2))
+forms.single = {
+  forward = function(self, b, x1, x2) return x2, op.add(x1, f(self, b, x2, x1)) end,
+  inverse = function(self, b, y1, y2) return op.sub(y2, f(self, b, y1, y2)), y1 end,
+}
+
+-- (x1, x2) → (y1, y2) = (x1 + F(x2), x2 + G(y1))
+forms.double = {
+  forward = function(self, b, x1, x2)
+    local y1 = op.add(x1, f(self, b, x2, x1, "f"))
+    return y1, op.add(x2, f(self, b, y1, x2, "g"))
+  end,
+  inverse = function(self, b, y1, y2)
+    local x2 = op.sub(y2, f(self, b, y1, y2, "g"))
+    return op.sub(y1, f(self, b, x2, y1, "f")), x2
+  end,
+}
+
+coupling.additive = schema.constructor("hl.nn.additive", {
+  doc = "Additive coupling. single: (x1, x2) → (x2, x1 + F(x2)); double: (x1 + F(x2), x2 + G(the first of these)).",
+  family = "coupling",
+  fields = {
+    form = schema.one_of { "single", "double", default = "single", doc = "one function for each layer, or two" },
+    inner = schema.value { family = "inner", default = function() return inner {} end,
+      doc = "F: hl.nn.inner { … } or one of one's own" },
+  },
+  methods = {
+    forward = function(self, ...) return forms[self.form].forward(self, ...) end,
+    inverse = function(self, ...) return forms[self.form].inverse(self, ...) end,
+  },
+})
+
+-- ---- one's own ----
+
+local TOLERANCE = 1e-6 -- of inverse(forward(x)) in f64, relative to the largest |x|; rounding gives about 1e-14
+local SIDE = 4 -- voxels along each axis of the check
+
+local function random_values(b, parts, seed)
+  local values = {}
+  for i, part in ipairs(parts) do
+    local shape = { 1, part.shape[2] }
+    for axis = 3, 5 do shape[axis] = math.min(SIDE, part.shape[axis]) end
+    local t = engine.zeros(shape, { dtype = "f64", layout = "image" })
+    engine.rng(seed, "inverse check", 0, i):fill_normal(t, 0, 1)
+    values[i] = b.program:bind("state", t, false)
+  end
+  return values
+end
+
+local function largest(tensor)
+  local s = tensor:stats()
+  if s.nan > 0 or s.infinite > 0 then return math.huge end
+  return math.max(math.abs(s.min), math.abs(s.max))
+end
+
+local function probe(self, b, parts, store, seed)
+  local live = builder.new(engine.program { live = true }, store)
+  live.dimensions, live.training = b.dimensions, true
+  local x = random_values(live, parts, seed)
+  local y = table.pack(self:forward(live, table.unpack(x)))
+  local back = table.pack(self:inverse(live, table.unpack(y)))
+  local worst, most = 0, 0
+  for i, value in ipairs(x) do
+    if not back[i] or table.concat(back[i].shape, "x") ~= table.concat(value.shape, "x") then
+      error(string.format("inverse(forward(x)) does not give back part %d of the state with its shape", i), 0)
+    end
+    worst = math.max(worst, largest(back[i]:tensor() - value:tensor()))
+    most = math.max(most, largest(value:tensor()))
+  end
+  return worst / most
+end
+
+-- Moves weights away from their start, where much is trivially invertible.
+local function shake(store)
+  for i, p in ipairs(store.list) do
+    local noise = engine.zeros(p.tensor.shape, { dtype = "f64" })
+    engine.rng(7, "inverse check weights", 0, i):fill_normal(noise, 0, 0.3)
+    p.tensor:copy_(p.tensor + noise)
+  end
+end
+
+-- Computes there and back on random numbers in f64; raises with the measured error if x does not come back.
+local function check_inverse(self, b, parts)
+  local store = builder.store { dtype = "f64", seed = 1 }
+  for seed = 1, 2 do
+    local err = probe(self, b, parts, store, seed)
+    if err > TOLERANCE then
+      error(string.format("%s: its inverse is not its inverse: inverse(forward(x)) differs from x by %.3g of the "
+        .. "largest |x| in f64 (allowed %g)", self:name(), err, TOLERANCE), 0)
+    end
+    shake(store)
+  end
+end
+
+local checked = setmetatable({}, { __mode = "k" })
+
+--- Declares an invertible layer of one's own, in a module:
+---
+---   return hl.nn.invertible("my.rotation", {
+---     doc = "…", fields = { angle = schema.number { … } },
+---     forward = function(self, b, x1, x2) … return y1, y2 end,
+---     inverse = function(self, b, y1, y2) … return x1, x2 end,
+---   })
+---
+--- The constructor's values take the place of hl.nn.additive { … } in an iunet. That the inverse is the inverse is
+--- measured when a network meets the layer for the first time.
+function coupling.invertible(name, o)
+  if type(o) ~= "table" or type(o.forward) ~= "function" or type(o.inverse) ~= "function" then
+    error("hl.nn.invertible: expected a name and { fields = …, forward = function, inverse = function }", 2)
+  end
+  return schema.constructor(name, {
+    doc = o.doc or "An invertible layer.", family = "coupling", fields = o.fields, check = o.check,
+    methods = {
+      forward = o.forward, inverse = o.inverse, name = function() return name end,
+      check_inverse = function(self, b, parts)
+        local key = table.concat({ parts[1].shape[2], parts[2].shape[2], b.dimensions or 3 }, " ")
+        checked[self] = checked[self] or {}
+        if not checked[self][key] then check_inverse(self, b, parts) end
+        checked[self][key] = true
+      end,
+    },
+  })
+end
+
+-- ---- in a network ----
+
+--- Applies a coupling to the parts of the state, as an invertible block. o: { coupling, rebuild }
+function coupling.apply(b, parts, o)
+  local layer = o.coupling
+  if layer.check_inverse then layer:check_inverse(b, parts) end
+  return { b:invertible(parts, o.rebuild, function(x1, x2)
+    return layer:forward(b, x1, x2)
+  end, function(y1, y2)
+    return layer:inverse(b, y1, y2)
+  end) }
+end
+
+return coupling

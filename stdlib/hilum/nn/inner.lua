@@ -1,0 +1,77 @@
+-- F, the function inside a coupling. It need not be invertible.
+--
+-- One of one's own is a constructor of the family "inner" in a module: any value with a method
+-- build(self, b, x, out) that returns a value with `out` channels and the size of x.
+
+local engine = require "hilum.engine"
+local schema = require "hilum.schema"
+local basic = require "hilum.nn.basic"
+local init = require "hilum.nn.init_weights"
+local levels = require "hilum.nn.levels"
+local norms = require "hilum.nn.norms"
+
+local op = engine.op
+
+-- Activations and the slope with which the kernels of normalisation do them on the way, if they can.
+local fused = { leaky_relu = true, relu = true, none = true }
+
+local function slope_of(self)
+  if self.activation == "leaky_relu" then return self.slope end
+  return self.activation == "relu" and 0 or 1
+end
+
+local function activate(self, x)
+  if self.activation == "none" then return x end
+  if self.activation == "leaky_relu" then return (op.leaky_relu(x, { slope = self.slope })) end
+  return (op[self.activation](x))
+end
+
+local function conv_fill(self, last)
+  return self.zero and last and self.norm == "none" and function() end or init.he_fan_out
+end
+
+local function one(self, b, x, i, out)
+  local last = i == self.depth
+  x = basic.convolution(b, x, {
+    out = out, kernel = levels.kernel(self.kernel, b.dimensions), name = string.format("conv[%d].weight", i),
+    fill = conv_fill(self, last), bias = false,
+  })
+  if self.norm == "none" then return activate(self, x) end
+  local on_the_way = fused[self.activation]
+  x = norms.apply(b, x, {
+    kind = self.norm, name = string.format("norm[%d]", i), slope = on_the_way and slope_of(self) or 1,
+    groups = self.groups, zero = self.zero and last,
+  })
+  return on_the_way and x or activate(self, x)
+end
+
+return schema.constructor("hl.nn.inner", {
+  doc = "F of a coupling: depth times convolution without bias, normalisation, activation.",
+  family = "inner",
+  fields = {
+    depth = schema.int { min = 1, default = 2, doc = "convolutions" },
+    kernel = schema.zyx { default = 3, min = 1, doc = "size of their windows in voxels, odd; 1 along missing axes" },
+    norm = schema.one_of { "instance", "group", "batch", "none", default = "instance", doc = "normalisation" },
+    groups = schema.optional(schema.int { min = 1, doc = "of group normalisation (default: one for 8 channels)" }),
+    activation = schema.one_of { "leaky_relu", "relu", "tanh", "sigmoid", "softplus", "none",
+      default = "leaky_relu", doc = "after each normalisation" },
+    slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
+    zero = schema.bool { default = false, doc = "start as F = 0, so that the coupling only swaps" },
+  },
+  check = function(self, report)
+    for i, n in ipairs(self.kernel) do
+      if n % 2 == 0 then report("kernel", string.format("must be odd, got %d along %s", n, ("zyx"):sub(i, i))) end
+    end
+    if self.groups and self.norm ~= "group" then report("groups", "only norm = \"group\" has groups") end
+    if self.zero and self.norm == "none" and self.activation == "sigmoid" then
+      report("zero", "a sigmoid of 0 is not 0: choose another activation")
+    end
+  end,
+  methods = {
+    build = function(self, b, x, out)
+      local inner = math.max(x.shape[2], out)
+      for i = 1, self.depth do x = one(self, b, x, i, i == self.depth and out or inner) end
+      return x
+    end,
+  },
+})
