@@ -21,12 +21,9 @@
 static const char MANIFEST[] = ".hilum-phantom";
 enum { MANIFEST_TEXT = 160 };
 
-/* Changes whenever the same options make another phantom. */
-static const int FORMAT = 1;
-
 static void manifest_text(char out[MANIFEST_TEXT], const hl_phantom_options *o) {
-  snprintf(out, MANIFEST_TEXT, "hilum phantom %d: cases %d nodules %d seed %llu\n", FORMAT,
-           o->cases, o->nodules, (unsigned long long)o->seed);
+  snprintf(out, MANIFEST_TEXT, "hilum phantom %d: cases %d nodules %d seed %llu\n",
+           HL_PHANTOM_VERSION, o->cases, o->nodules, (unsigned long long)o->seed);
 }
 
 static hl_status refuse(const char *path, hl_err *e) {

@@ -52,10 +52,10 @@ surface surface_vary(const surface *s, double larger_mm, double waves_mm, hl_rng
   return out;
 }
 
-/* Log-normal with a median of 7.8 mm, 4 to 26. */
+/* Log-normal with a median of 7.9 mm, 4.6 to 26. */
 static double random_radius(hl_rng *r) {
-  double d = 7.8 * exp(0.36 * hl_rng_normal(r));
-  return 0.5 * fmin(26, fmax(4, d));
+  double d = 7.9 * exp(0.31 * hl_rng_normal(r));
+  return 0.5 * fmin(26, fmax(4.6, d));
 }
 
 static vec random_place(const chest *c, hl_rng *r) {
@@ -101,14 +101,16 @@ static bool to_wall(const chest *c, surface *s, hl_rng *r) {
   return true;
 }
 
+/* Beside a vessel much thinner than itself: where both are alike, nobody could tell them apart. */
 static bool to_vessel(const chest *c, const tubes *t, surface *s, hl_rng *r) {
   if (t->n == 0) return false;
   const tube *one = &t->items[hl_rng_below(r, (uint32_t)t->n)];
-  if (one->hu < 0 || one->r_from < 1 || one->r_from > 2.6) return false;
+  if (one->hu < 0 || one->r_from < 0.8 || one->r_from > fmin(1.7, 0.45 * s->radius_mm))
+    return false;
   vec axis = vec_unit(vec_add(one->to, one->from, -1)), side = random_direction(r);
   side = vec_unit(vec_add(side, axis, -vec_dot(side, axis)));
   s->centre = vec_add(one->from, side, uniform(r, 0.55, 0.95) * s->radius_mm);
-  return lung_distance(c, s->centre) < -(s->radius_mm + 3);
+  return lung_distance(c, s->centre) < -(s->radius_mm + 5);
 }
 
 static bool suits(const chest *c, const tubes *t, hl_phantom_place place, surface *s, hl_rng *r) {

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double HABIT_MM[READERS] = {-0.34, -0.08, 0.1, 0.36};
-static const double NODULE_MM = 0.12, WAVER_MM = 0.17, PLEURA_MM = 0.3, MISS_SHARE = 0.3;
+static const double HABIT_MM[READERS] = {-0.37, -0.09, 0.11, 0.39};
+static const double NODULE_MM = 0.13, WAVER_MM = 0.18, PLEURA_MM = 0.3, MISS_SHARE = 0.3;
 
 typedef struct reader {
   const hl_phantom_scan *scan;

@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/* Another number whenever the same options make another phantom. */
+enum { HL_PHANTOM_VERSION = 2 };
+
 typedef struct hl_phantom_options {
   int cases;   /* patients, each with one scan; 1 … 1000 */
   int nodules; /* at most so many in each scan, 1 … 4 */
