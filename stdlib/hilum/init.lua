@@ -17,7 +17,11 @@ return {
   data = require "hilum.dataset",
   augment = require "hilum.augment",
   nn = require "hilum.nn",
-  loss = { dice = loss.dice, bce = loss.bce, multiscale = loss.multiscale, sum = loss.sum },
+  loss = {
+    dice = loss.dice, jaccard = loss.jaccard, tversky = loss.tversky, generalized_dice = loss.generalized_dice,
+    bce = loss.bce, cross_entropy = loss.cross_entropy, focal = loss.focal,
+    multiscale = loss.multiscale, sum = loss.sum,
+  },
   optim = require "hilum.optim",
   schedule = require "hilum.schedule",
   metric = require "hilum.metric",

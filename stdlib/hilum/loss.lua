@@ -1,42 +1,17 @@
--- hl.loss: terms on one scale, their weighted sums, and the loss over several scales.
---
--- A term has build(self, logits, truth, valid) -> scalar, on values of one program: logits, truth and valid
--- { n, c, z, y, x }; truth in [0, 1] (soft where it was averaged); valid weighs each voxel, 0 to leave it out.
+-- hl.loss: terms on one scale (loss/overlap.lua, loss/entropy.lua), their weighted sums, and the loss over several
+-- scales. What a term is: loss/parts.lua.
 
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
+local overlap = require "hilum.loss.overlap"
+local entropy = require "hilum.loss.entropy"
 
 local op = engine.op
 local loss = {}
 
-loss.dice = schema.constructor("hl.loss.dice", {
-  doc = "Soft Dice (Milletari 2016): 1 − (2·Σpt + smooth) / (Σp + Σt + smooth) per image, mean over the batch.",
-  family = "loss",
-  fields = { smooth = schema.number { default = 1, min = 0, doc = "keeps small and empty truths well-behaved" } },
-  methods = {
-    build = function(self, logits, truth, valid)
-      local p = op.mul(op.sigmoid(logits), valid)
-      local function total(x) return op.sum(x, { axes = "czyx" }) end
-      local both = op.affine(total(op.mul(p, truth)), { scale = 2, shift = self.smooth })
-      local sizes = op.affine(op.add(total(p), total(op.mul(truth, valid))), { shift = self.smooth })
-      return op.mean(op.affine(op.div(both, sizes), { scale = -1, shift = 1 }))
-    end,
-  },
-})
-
-loss.bce = schema.constructor("hl.loss.bce", {
-  doc = "Binary cross entropy of the logits, mean over the valid voxels.",
-  family = "loss",
-  fields = {},
-  methods = {
-    -- log(1 + exp(x)) − x·t is −t·log p − (1−t)·log(1−p) without overflow.
-    build = function(_, logits, truth, valid)
-      local each = op.sub(op.softplus(logits), op.mul(logits, truth))
-      local count = op.clamp(op.sum(valid), { low = 1, high = 1e30 })
-      return op.div(op.sum(op.mul(each, valid)), count)
-    end,
-  },
-})
+for _, room in ipairs { overlap, entropy } do
+  for name, term in pairs(room) do loss[name] = term end
+end
 
 loss.sum = schema.weighted_sum("hl.loss.sum", {
   doc = "A weighted sum of losses: what 0.5 * a + b makes.",
