@@ -43,14 +43,14 @@ static const hl_attr avg_grad_schema[] = {
 
 /* ---- shape rules ---- */
 
-/* Positions of the window along an axis. With ceil_mode the rest counts as one more, unless that
+/* Positions of the window along an axis. With ceil_mode a rest counts as one more, unless that
  * window would begin behind the image and its near padding: it would hold nothing. */
 static int64_t positions(const hl_pool_attrs *a, int axis, int64_t size) {
   int64_t stride = a->stride[axis], padding = a->padding[axis];
-  int64_t n = hl_window_count(size, a->kernel[axis], stride, padding);
-  int64_t room = size + 2 * padding - a->kernel[axis];
-  if (!a->ceil_mode || room < 0 || room % stride == 0) return n;
-  return n * stride < size + padding ? n + 1 : n;
+  if (!a->ceil_mode) return hl_window_count(size, a->kernel[axis], stride, padding);
+  int64_t room = size + 2 * padding - a->kernel[axis] + stride - 1;
+  int64_t n = room < 0 ? 0 : room / stride + 1;
+  return n > 0 && (n - 1) * stride >= size + padding ? n - 1 : n;
 }
 
 /* The pooled size; every window holds at least one element of the image. */
@@ -294,6 +294,7 @@ static const hl_sample avg_samples[] = {
     {"many channels", {"1x70x2x2x3 image"}, "kernel=2,2,1"},
     {"ceil", {"1x3x5x6x7 image"}, "kernel=2 ceil_mode=1"},
     {"ceil, padded", {"2x8x5x6x7 image"}, "kernel=3 stride=2,3,2 padding=1 ceil_mode=1"},
+    {"ceil, cut short", {"1x2x2x6x4 image"}, "kernel=3,2,6 stride=2,2,3 ceil_mode=1"},
     {"padding not counted", {"1x4x5x6x7 image"}, "kernel=3 stride=2 padding=1 count_include_pad=0"},
     {"ceil, padding not counted",
      {"1x1x5x6x7 image"},
