@@ -141,5 +141,6 @@ int luaopen_hilum_engine(lua_State *L) {
   hll_open_metric(L);
   hll_open_store(L);
   hll_open_data(L);
+  hll_open_bench(L);
   return 1;
 }

@@ -54,6 +54,7 @@ void hll_open_system(lua_State *L);
 void hll_open_metric(lua_State *L);
 void hll_open_store(lua_State *L);
 void hll_open_data(lua_State *L);
+void hll_open_bench(lua_State *L);
 /* The one symbol that the loadable module shows. */
 __attribute__((visibility("default"))) int luaopen_hilum_engine(lua_State *L);
 

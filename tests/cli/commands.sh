@@ -120,4 +120,11 @@ run "$HILUM" doctor
 is "$status" 0 "the doctor looks around"
 like "$stdout" "^threads +[0-9]+" "and counts threads"
 
+run "$HILUM" bench ops --only pad --size 8 --channels 2
+is "$status" 0 "ops are measured"
+like "$stdout" "^pad before=2 after=2 mode=reflect +2 +[0-9.]+ ms +[0-9.]+ GB/s +[0-9]+ %" "each with its rate and share"
+run "$HILUM" bench ops --only conv_grad_weight --size 6 --channels 2 --json
+is "$status" 0 "and as JSON"
+like "$stdout" '"gf_per_s":' "with what was computed in a second"
+
 finish

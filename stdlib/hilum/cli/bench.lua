@@ -115,9 +115,18 @@ local function train(given, command)
     result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
 end
 
+local function ops(given, command)
+  if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
+  return require("hilum.cli.bench_ops").run {
+    only = given.only, json = given.json, side = options.number(command, given, "size", 96, 4),
+    channels = options.number(command, given, "channels", 16, 1),
+    seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
+  }
+end
+
 return {
   name = "bench",
-  summary = "measures what a training step costs on this machine",
+  summary = "measures what training and single ops cost on this machine",
   commands = {
     {
       name = "bench train",
@@ -137,6 +146,20 @@ return {
         { "json", nil, "one JSON line" },
       },
       run = train,
+    },
+    {
+      name = "bench ops",
+      summary = "each op's kernel: GB/s or GF/s beside a measured triad and multiply-add",
+      arguments = {},
+      options = {
+        { "only", "NAME", "ops whose names begin so" },
+        { "size", "N", "side of the image (default: 96)" },
+        { "channels", "N", "of the image (default: 16; convolutions: 4, 8, 16, 32)" },
+        { "seconds", "N", "patience per op; the fastest run counts (default: 0.3)" },
+        { "threads", "N", "compute threads (default: all processors)" },
+        { "json", nil, "one JSON line" },
+      },
+      run = ops,
     },
   },
 }

@@ -1,0 +1,182 @@
+-- hilum bench ops: what each op moves or computes per second, beside what the machine can.
+--
+-- Time is that of the kernel alone, the best of as many runs as fit into the patience given; outputs and scratch
+-- exist already. GB/s count every input read once and every output written once, so passes that a kernel takes
+-- more than once show as a lower share. GF/s of convolutions count two operations for each product of the plain
+-- convolution, padding included.
+
+local engine = require "hilum.engine"
+local json = require "hilum.json"
+
+local patience = 0.3
+
+-- Tensors of the sizes wanted, made once and kept while their group is measured.
+local function maker()
+  local made = {}
+  return function(shape, layout, first)
+    local key = table.concat(shape, "x") .. layout .. (first or "")
+    if not made[key] then
+      made[key] = engine.zeros(shape, { layout = layout })
+      engine.rng(0, "bench " .. key, 0, 0):fill_uniform(made[key], 0.1, 0.9)
+    end
+    return made[key]
+  end
+end
+
+-- The image of the bandwidth measurements; channels and their vectors follow from it.
+local function image_shape(side, channels)
+  return { 1, channels, side, side, side }
+end
+
+local function halved(shape)
+  return { shape[1], shape[2], shape[3] // 2, shape[4] // 2, shape[5] // 2 }
+end
+
+-- Ops on one image: what follows the image among their inputs, and their attributes. Ops of one or two inputs that
+-- need no attributes are found in the op table and not listed here.
+local function bandwidth_cases(side, channels)
+  local x, c = image_shape(side, channels), { channels }
+  local function im(shape, name) return { shape or x, "image", name } end
+  local function vec(shape, name) return { shape or c, "plain", name } end
+  local stats = { 1, channels, 2 }
+  local size = string.format("size=%d,%d,%d", x[3], x[4], x[5])
+  return {
+    { "instance_norm", { im(), vec(nil, "s"), vec() }, "slope=0.01" },
+    { "instance_norm_grad", { im(), vec(stats), im(nil, "dy"), vec(nil, "s"), vec() }, "slope=0.01" },
+    { "group_norm", { im(), vec(nil, "s"), vec() }, "groups=" .. math.max(1, channels // 4) },
+    { "group_norm_grad", { im(), vec { 1, math.max(1, channels // 4), 2 }, im(nil, "dy"), vec(nil, "s"), vec() },
+      "groups=" .. math.max(1, channels // 4) },
+    { "batch_norm", { im(), vec(nil, "s"), vec() }, "slope=0.01" },
+    { "batch_norm_grad", { im(), vec(), vec(), im(nil, "dy"), vec(), vec(), vec(nil, "s"), vec() }, "slope=0.01" },
+    { "batch_norm_eval", { im(), vec(), vec(), vec(nil, "s"), vec() }, "slope=0.01" },
+    { "max_pool", { im() }, "kernel=2" },
+    { "max_pool_grad", { im(), im(halved(x)) }, "kernel=2" },
+    { "avg_pool", { im() }, "kernel=2" },
+    { "avg_pool_grad", { im(halved(x)) }, "kernel=2 " .. size },
+    { "interpolate", { im(halved(x)) }, "scale=2" },
+    { "interpolate_grad", { im() }, "size=" .. table.concat(halved(x), ",", 3) },
+    { "interpolate", { im(halved(x)) }, "scale=2 mode=nearest" },
+    { "pad", { im() }, "before=2 after=2" },
+    { "pad", { im() }, "before=2 after=2 mode=reflect" },
+    { "pad", { im() }, "before=-2 after=-2" },
+    { "sum", { im() }, "axes=0,2,3,4" },
+    { "sum", { im() }, "axes=1" },
+    { "add", { im(), im(nil, "b") } },
+    { "mul", { im(), vec({}, "one") } },
+    { "clamp", { im() }, "low=0.2 high=0.8" },
+    { "regroup", { im() }, string.format("sizes=%d,%d", channels // 2, channels - channels // 2) },
+    { "mix", { im(), vec { channels, channels } } },
+    { "resample_down", { im(), vec { channels, 8, 8 } }, "stride=2" },
+    { "resample_up", { im { 1, channels * 8, x[3] // 2, x[4] // 2, x[5] // 2 }, vec { channels, 8, 8 } }, "stride=2" },
+    { "adam", { vec { 1 << 23 }, vec({ 1 << 23 }, "g"), vec({ 1 << 23 }, "m"), vec({ 1 << 23 }, "v"), "clock" } },
+  }
+end
+
+-- Ops of the table that take images of one shape and need nothing else.
+local function plain_ops(listed)
+  local names = {}
+  for _, op in ipairs(engine.ops()) do
+    local free = op.args == "x" or op.args == "a, b"
+    for _, attribute in ipairs(op.attributes) do free = free and attribute.default ~= nil end
+    if free and not listed[op.name] then names[#names + 1] = op end
+  end
+  return names
+end
+
+local function conv_cases(side)
+  local cases = {}
+  for _, c in ipairs { 4, 8, 16, 32 } do
+    local x, w = image_shape(side, c), { c, c, 3, 3, 3 }
+    local size = string.format("size=%d,%d,%d", side, side, side)
+    local work = 2 * 27 * c * c * side ^ 3
+    cases[#cases + 1] = { "conv", { { x, "image" }, { w, "plain" } }, "padding=1", c, work }
+    cases[#cases + 1] = { "conv_grad_input", { { x, "image" }, { w, "plain" } }, "padding=1 " .. size, c, work }
+    cases[#cases + 1] = { "conv_grad_weight", { { x, "image" }, { x, "image", "dy" } }, "padding=1 kernel=3", c, work }
+  end
+  local c = 16
+  local x, w = image_shape(side, c), { c, 1, 3, 3, 3 }
+  local groups, work = " groups=" .. c, 2 * 27 * c * side ^ 3
+  local size = string.format(" size=%d,%d,%d", side, side, side)
+  cases[#cases + 1] = { "conv", { { x, "image" }, { w, "plain" } }, "padding=1" .. groups, c, work }
+  cases[#cases + 1] = { "conv_grad_input", { { x, "image" }, { w, "plain" } }, "padding=1" .. groups .. size, c, work }
+  cases[#cases + 1] =
+    { "conv_grad_weight", { { x, "image" }, { x, "image", "dy" } }, "padding=1 kernel=3" .. groups, c, work }
+  return cases
+end
+
+local function inputs_of(case, make)
+  local inputs = {}
+  for i, spec in ipairs(case[2]) do
+    inputs[i] = spec == "clock" and engine.from({ 1e-3, 1 }, { dtype = "f64" }) or make(spec[1], spec[2], spec[3])
+  end
+  return inputs
+end
+
+local function measure(case, make)
+  local fine, seconds, bytes = pcall(engine.time_op, case[1], case[3], patience, table.unpack(inputs_of(case, make)))
+  if not fine then
+    if case.guessed then return nil end -- an op that does not take images
+    error(seconds, 0)
+  end
+  return {
+    op = case[1], attributes = case[3], channels = case[4], seconds = seconds, gb_per_s = bytes / seconds / 1e9,
+    gf_per_s = case[5] and case[5] / seconds / 1e9,
+  }
+end
+
+local function table_of(side, channels)
+  local cases, listed = bandwidth_cases(side, channels), {}
+  for _, case in ipairs(cases) do
+    listed[case[1]], case[4] = true, channels
+  end
+  for _, op in ipairs(plain_ops(listed)) do
+    local x = image_shape(side, channels)
+    local inputs = { { x, "image" } }
+    if op.args == "a, b" then inputs[2] = { x, "image", "b" } end
+    cases[#cases + 1] = { op.name, inputs, nil, channels, guessed = true }
+  end
+  return cases
+end
+
+local function line(row, machine)
+  local what = row.op .. (row.attributes and " " .. row.attributes or "")
+  local share = row.gf_per_s and row.gf_per_s * 1e9 / machine.multiply_add or row.gb_per_s * 1e9 / machine.triad
+  return string.format("%-58s %3d %9.3f ms %8.1f %s %5.0f %%", what:sub(1, 58), row.channels, 1e3 * row.seconds,
+    row.gf_per_s or row.gb_per_s, row.gf_per_s and "GF/s" or "GB/s", 100 * share)
+end
+
+local bench_ops = {}
+
+--- Measures every op (or those whose name begins with `only`) and prints a table or one JSON line.
+function bench_ops.run(settings)
+  patience = settings.seconds or patience
+  local side, channels = settings.side or 96, settings.channels or 16
+  local machine = engine.machine()
+  local rows, make = {}, maker()
+  local function add(cases)
+    for _, case in ipairs(cases) do
+      if not settings.only or case[1]:sub(1, #settings.only) == settings.only then
+        local row = measure(case, make)
+        if row then rows[#rows + 1] = row end
+        if row and not settings.json then print(line(row, machine)) end
+      end
+    end
+  end
+  if not settings.json then
+    print(string.format("triad %.1f GB/s, multiply-add %.0f GF/s, %d threads; image {1,%d,%d,%d,%d} f32",
+      machine.triad / 1e9, machine.multiply_add / 1e9, engine.threads(), channels, side, side, side))
+    print(string.format("%-58s %3s %12s %13s %7s", "op", "c", "time", "rate", "of peak"))
+  end
+  add(table_of(side, channels))
+  make = maker()
+  collectgarbage()
+  add(conv_cases(side))
+  if settings.json then
+    return print(json.encode {
+      who = "hilum " .. engine.version, threads = engine.threads(), image = image_shape(side, channels),
+      triad_gb_per_s = machine.triad / 1e9, multiply_add_gf_per_s = machine.multiply_add / 1e9, ops = rows,
+    })
+  end
+end
+
+return bench_ops
