@@ -14,6 +14,7 @@ return {
   experiment = experiment.new,
   arg = args.get,
   describe = function(what) print(schema.describe(what)) end,
+  schema = schema,
   data = require "hilum.dataset",
   augment = require "hilum.augment",
   nn = require "hilum.nn",

@@ -2,6 +2,7 @@
 
 local engine = require "hilum.engine"
 local builder = require "hilum.nn.builder"
+local codec = require "hilum.codec"
 local loss = require "hilum.loss"
 local optim = require "hilum.optim"
 local problem = require "hilum.problem"
@@ -38,20 +39,34 @@ local function finest(b)
   error("the network makes no prediction at scale 1", 0)
 end
 
+-- What is said about the image itself: padding that a network added is cut off.
+local function uncovered(b, x)
+  if not b.padded then return x end
+  local before, after = {}, {}
+  for i = 1, 3 do before[i], after[i] = -b.padded.before[i], -b.padded.after[i] end
+  return (op.pad(x, { before = before, after = after }))
+end
+
+-- Truth and validity under padding: nothing there counts.
+local function covered(b, x)
+  if not b.padded then return x end
+  return (op.pad(x, { before = b.padded.before, after = b.padded.after }))
+end
+
 -- Adds truth, validity and the loss; notes which results of the program are what.
 local function add_loss(self, b, spec, batch, size)
   local logits = finest(b)
   local shape = { batch, logits.shape[2], size[1], size[2], size[3] }
   local options = { dtype = self.store.dtype, layout = "image" }
   local truth, valid = b.program:input("truth", shape, options), b.program:input("valid", shape, options)
-  local total, scales = loss.build(spec, b, b.heads, truth, valid)
+  local total, scales = loss.build(spec, b, b.heads, covered(b, truth), covered(b, valid))
   b.total, b.results = total, { loss = b.program:output(total), scales = {} }
   for i, s in ipairs(scales) do
     local entry = { scale = s.scale, loss = b.program:output(s.loss) }
     if type(s.weight) == "number" then entry.fixed = s.weight else entry.weight = b.program:output(s.weight) end
     b.results.scales[i] = entry
   end
-  b.results.probability = b.program:output(op.sigmoid(logits))
+  b.results.probability = b.program:output(op.sigmoid(uncovered(b, logits)))
 end
 
 local function number(tensor)
@@ -247,7 +262,7 @@ end
 --- o: { batch, size }. run(image) -> probabilities { batch, classes, z, y, x }.
 function model:predictor(o)
   local b = trace(self, o.batch, o.size)
-  b.program:output(op.sigmoid(finest(b)))
+  b.program:output(op.sigmoid(uncovered(b, finest(b))))
   b.program:finish()
   return {
     program = b.program,
@@ -257,6 +272,11 @@ function model:predictor(o)
       return out[1]
     end,
   }
+end
+
+--- What encodes, decodes and inverts the model's invertible network: see hilum.codec.
+function model:codec(o)
+  return codec.new(self.spec, self.store, o)
 end
 
 --- The plan of a training step: o as for trainer.

@@ -92,6 +92,7 @@ for _, case in ipairs {
   { "iUNet, odd channels, flat stride",
     iunet { channels = { 5, 8 }, couplings = { 3, 2 }, strides = { { 1, 2, 2 } }, scales = { 1, 2 } }, { 2, 4, 4 } },
   { "UNet", unet { channels = { 3, 5 }, scales = { 1, 2 } }, { 4, 4, 4 } },
+  { "residual UNet", hl.nn.resunet { channels = { 3, 5 }, heads = { scales = { 1, 2 } } }, { 4, 4, 4 } },
 } do
   local err = directional_error(case[2], { size = case[3] })
   t.ok(err < 1e-5, string.format("%s: gradient of all parameters equals the difference quotient (%.2g)", case[1], err))

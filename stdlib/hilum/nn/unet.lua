@@ -1,4 +1,5 @@
--- The UNet (Ronneberger, Fischer, Brox 2015; in 3-D Çiçek et al. 2016): the baseline that stores everything.
+-- The UNet (Ronneberger, Fischer, Brox 2015; in 3-D Çiçek et al. 2016), and one with residual blocks (He et al. 2015):
+-- the baselines that store everything.
 
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
@@ -9,16 +10,29 @@ local norms = require "hilum.nn.norms"
 
 local op = engine.op
 
--- Twice: convolution 3×3×3 without bias, instance normalisation, leaky ReLU.
-local function block(b, x, channels, slope)
-  for i = 1, 2 do
-    x = basic.convolution(b, x, { out = channels, name = string.format("conv[%d].weight", i) })
-    x = norms.apply(b, x, { kind = "instance", name = string.format("norm[%d]", i), slope = slope })
-  end
-  return x
+-- Convolution 3×3×3 without bias, instance normalisation, leaky ReLU of the given slope (1: none).
+local function layer(b, x, channels, i, slope)
+  x = basic.convolution(b, x, { out = channels, name = string.format("conv[%d].weight", i) })
+  return norms.apply(b, x, { kind = "instance", name = string.format("norm[%d]", i), slope = slope })
 end
 
-local function down(b, x, self, strides)
+local blocks = {}
+
+-- Twice the layer.
+function blocks.plain(b, x, channels, slope)
+  return layer(b, layer(b, x, channels, 1, slope), channels, 2, slope)
+end
+
+-- x + the two layers, the second one's leaky ReLU after the sum; x is projected where the channels differ.
+function blocks.residual(b, x, channels, slope)
+  local y = layer(b, layer(b, x, channels, 1, slope), channels, 2, 1)
+  if x.shape[2] ~= channels then
+    x = basic.convolution(b, x, { out = channels, kernel = { 1, 1, 1 }, name = "shortcut.weight" })
+  end
+  return (op.leaky_relu(op.add(y, x), { slope = slope }))
+end
+
+local function down(b, x, self, strides, block)
   local skips = {}
   for i = 1, #self.channels do
     x = b:scope(string.format("down[%d]", i), function()
@@ -32,7 +46,7 @@ local function down(b, x, self, strides)
   return skips
 end
 
-local function up(b, x, skip, channels, stride, slope)
+local function up(b, x, skip, channels, stride, slope, block)
   local shape = { x.shape[2], channels, stride[1], stride[2], stride[3] }
   local weight = b:param("up.weight", shape, init.he_fan_in)
   local bias = b:param("up.bias", { channels }, nil, { decay = false })
@@ -42,39 +56,59 @@ local function up(b, x, skip, channels, stride, slope)
   return y
 end
 
-return schema.constructor("hl.nn.unet", {
-  doc = "UNet: encoder and decoder with skip connections; every activation is stored.",
-  family = "layer",
-  fields = {
-    channels = schema.list(schema.int { min = 1 }, { min = 2, default = { 16, 32, 64, 128 }, doc = "per level" }),
-    strides = levels.field(),
-    slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
-    heads = basic.heads_field(),
-  },
-  check = function(self, report) levels.check_scales(self, report, #self.channels - 1) end,
-  methods = {
-    build = function(self, b, x)
-      return b:scope("unet", function()
-        local strides = levels.strides(self.strides, #self.channels - 1)
-        local totals = levels.totals(strides)
-        levels.check_size(x, totals)
-        local skips = down(b, x, self, strides)
-        local y = skips[#skips]
-        for i = #self.channels, 1, -1 do
-          if i < #self.channels then
-            y = b:scope(string.format("up[%d]", i), up, b, y, skips[i], self.channels[i], strides[i], self.slope)
-          end
-          for _, scale in ipairs(self.heads.scales) do
-            if levels.of_scale(totals, scale) == i then basic.head(b, { y }, totals[i], self.heads.out) end
-          end
-        end
-        return y
-      end)
-    end,
-    scales = function(self) return self.heads.scales end,
-    total_stride = function(self)
-      local totals = levels.totals(levels.strides(self.strides, #self.channels - 1))
-      return totals[#totals]
-    end,
-  },
-})
+local methods = { plain = {}, residual = {} }
+
+local function build(self, b, x, block)
+  local strides = levels.strides(self.strides, #self.channels - 1)
+  local totals = levels.totals(strides)
+  levels.check_size(x, totals)
+  local skips = down(b, x, self, strides, block)
+  local y = skips[#skips]
+  for i = #self.channels, 1, -1 do
+    if i < #self.channels then
+      y = b:scope(string.format("up[%d]", i), up, b, y, skips[i], self.channels[i], strides[i], self.slope, block)
+    end
+    for _, scale in ipairs(self.heads.scales) do
+      if levels.of_scale(totals, scale) == i then basic.head(b, { y }, totals[i], self.heads.out) end
+    end
+  end
+  return y
+end
+
+for kind, list in pairs(methods) do
+  local name = kind == "plain" and "unet" or "resunet"
+
+  function list:build(b, x)
+    return b:scope(name, build, self, b, x, blocks[kind])
+  end
+
+  function list:scales()
+    return self.heads.scales
+  end
+
+  function list:total_stride()
+    local totals = levels.totals(levels.strides(self.strides, #self.channels - 1))
+    return totals[#totals]
+  end
+end
+
+local function constructor(name, kind, doc)
+  return schema.constructor(name, {
+    doc = doc, family = "layer",
+    fields = {
+      channels = schema.list(schema.int { min = 1 }, { min = 2, default = { 16, 32, 64, 128 }, doc = "per level" }),
+      strides = levels.field(),
+      slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
+      heads = basic.heads_field(),
+    },
+    check = function(self, report) levels.check_scales(self, report, #self.channels - 1) end,
+    methods = methods[kind],
+  })
+end
+
+return {
+  unet = constructor("hl.nn.unet", "plain",
+    "UNet: encoder and decoder with skip connections; every activation is stored."),
+  resunet = constructor("hl.nn.resunet", "residual",
+    "Residual UNet: like hl.nn.unet, with x + layers(x) in place of layers(x)."),
+}

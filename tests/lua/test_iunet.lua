@@ -1,0 +1,254 @@
+-- Invertible networks: every option has true gradients and an exact inverse; layers of one's own; refusals.
+
+local t = require "tap"
+local engine = require "hilum.engine"
+local hl = require "hilum"
+local model = require "hilum.model"
+
+local op = engine.op
+local loss = hl.loss.multiscale { term = hl.loss.dice {} + 0.5 * hl.loss.bce {}, weights = "equal" }
+
+local function random(shape, seed, dtype, low, high)
+  local x = engine.zeros(shape, { dtype = dtype, layout = "image" })
+  engine.rng(seed, "random", 0, 0):fill_uniform(x, low or -1, high or 1)
+  return x
+end
+
+local function batch_of(size, dtype)
+  local shape = { 2, 1, size[1], size[2], size[3] }
+  local valid = engine.zeros(shape, { dtype = dtype, layout = "image" }):fill(1)
+  return { image = random(shape, 1, dtype), truth = random(shape, 2, dtype, 0, 1), valid = valid }
+end
+
+local function shake(m, by)
+  for i, p in ipairs(m:parameters()) do
+    local noise = engine.zeros(p.tensor.shape, { dtype = p.tensor.dtype })
+    engine.rng(11, "shake", 0, i):fill_normal(noise, 0, by or 0.2)
+    p.tensor:copy_(p.tensor + noise)
+  end
+end
+
+local function largest(x)
+  local s = x:stats()
+  if s.nan + s.infinite > 0 then return math.huge end
+  return math.max(math.abs(s.min), math.abs(s.max))
+end
+
+local function net(o)
+  o.channels, o.couplings = o.channels or { 4, 8 }, o.couplings or { 2, 1 }
+  return hl.nn.iunet(o)
+end
+
+local function chain(n)
+  return hl.nn.chain { hl.nn.conv { out = n.channels[1] }, n }
+end
+
+-- ---- gradients against difference quotients along a random direction, in f64 ----
+
+local function directional_error(n, size)
+  local m = model.new(chain(n), { seed = 3, dtype = "f64" })
+  local step = m:trainer { loss = loss, optim = hl.optim.adam {}, batch = 2, size = size }
+  shake(m)
+  local batch, along, directions = batch_of(size, "f64"), 0, {}
+  step:run(batch)
+  for i, p in ipairs(m:parameters()) do
+    directions[i] = engine.zeros(p.tensor.shape, { dtype = "f64" })
+    engine.rng(13, "direction", 0, i):fill_normal(directions[i], 0, 1)
+    along = along + op.sum(op.mul(directions[i], step.gradients[i])):table()[1]
+  end
+  local eps, sides = 1e-6, {}
+  for s, by in ipairs { eps, -2 * eps } do
+    for i, p in ipairs(m:parameters()) do p.tensor:copy_(p.tensor + op.affine(directions[i], { scale = by })) end
+    sides[s] = step:run(batch).loss
+  end
+  local quotient = (sides[1] - sides[2]) / (2 * eps)
+  return math.abs(quotient - along) / math.max(math.abs(quotient), 1e-3)
+end
+
+-- x comes back from y and from the codes.
+local function inverse_error(n, size, dtype)
+  local m = model.new(chain(n), { seed = 5, dtype = dtype or "f64" })
+  local c = m:codec { batch = 2, size = size }
+  shake(m)
+  local x = random({ 2, n.channels[1], size[1], size[2], size[3] }, 4, dtype or "f64")
+  local codes = c:encode(x)
+  local numbers = 0
+  for _, code in ipairs(codes) do numbers = numbers + #code end
+  return largest(c:inverse(c:decode(codes)) - x) / largest(x), numbers, #x
+end
+
+-- One's own function and layers, as a module would declare them.
+local own_inner = hl.schema.constructor("test.blur", {
+  doc = "A convolution and a tanh.", family = "inner", fields = { gain = hl.schema.number { default = 2 } },
+  methods = {
+    build = function(self, b, x, out)
+      local weight = b:param("own", { out, x.shape[2], 1, 3, 3 }, function(tensor, rng)
+        rng:fill_normal(tensor, 0, 0.3)
+      end)
+      return op.affine(op.tanh(op.conv(x, weight, { padding = { 0, 1, 1 } })), { scale = self.gain })
+    end,
+  },
+})
+
+local scaling = hl.nn.invertible("test.scaling", {
+  doc = "(x1, x2) → (x2, x1·exp(tanh(a))), a learnt.",
+  fields = {},
+  forward = function(_, b, x1, x2) return x2, op.mul(x1, op.exp(op.tanh(b:param("a", { 1 })))) end,
+  inverse = function(_, b, y1, y2) return op.div(y2, op.exp(op.tanh(b:param("a", { 1 })))), y1 end,
+})
+
+for _, case in ipairs {
+  { "Cayley, Haar start", {} },
+  { "matrix exponential", { resampling = { method = "exp" }, mixing = { method = "exp" } } },
+  { "Householder", { resampling = { method = "householder" }, mixing = { method = "householder" } } },
+  { "random starts", { resampling = { start = "random" }, mixing = { start = "random", method = "exp" } } },
+  { "a given matrix", { resampling = { method = "exp", matrix = { { 0, 1 }, { -1, 0 } } }, strides = { { 1, 1, 2 } } } },
+  { "a given matrix by reflections",
+    { resampling = { method = "householder", matrix = { { 0, 1 }, { -1, 0 } } }, strides = { { 1, 2, 1 } } } },
+  { "pixel shuffle, nothing learnt", { resampling = { start = "pixel_shuffle", learnable = false },
+    mixing = { learnable = false } } },
+  { "stride 3", { strides = { { 1, 3, 1 } } }, { 2, 6, 2 } },
+  { "mixing after every coupling", { mixing = { frequency = 1 } } },
+  { "no mixing", { mixing = false } },
+  { "double form", { coupling = hl.nn.additive { form = "double" } } },
+  { "double form, odd channels", { channels = { 5, 8 }, coupling = hl.nn.additive { form = "double" } } },
+  { "group normalisation, ReLU",
+    { coupling = hl.nn.additive { inner = hl.nn.inner { norm = "group", activation = "softplus" } } } },
+  { "batch normalisation", { coupling = hl.nn.additive { inner = hl.nn.inner { norm = "batch" } } } },
+  { "no normalisation, tanh, depth 3",
+    { coupling = hl.nn.additive { inner = hl.nn.inner { norm = "none", activation = "tanh", depth = 3 } } } },
+  { "kernel 1, F = 0 at the start", { coupling = hl.nn.additive { inner = hl.nn.inner { kernel = 1, zero = true } } } },
+  { "2-D", { dimensions = 2 }, { 1, 4, 6 } },
+  { "1-D", { dimensions = 1 }, { 1, 1, 8 } },
+  { "other couplings on the way up", { couplings_up = { 1, 3 } } },
+  { "odd channels at the deepest level", { channels = { 4, 9 }, strides = { { 1, 1, 3 } }, couplings = { 1, 1 } },
+    { 2, 2, 6 } },
+  { "heads at both scales", { heads = { scales = { 1, 2 } } } },
+  { "one's own F", { coupling = hl.nn.additive { inner = own_inner {} } } },
+  { "one's own layer", { coupling = scaling {} } },
+} do
+  local size = case[3] or { 4, 4, 4 }
+  local gradient = directional_error(net(case[2]), size)
+  t.ok(gradient < 1e-5, string.format("%s: gradients equal difference quotients (%.1g)", case[1], gradient))
+  local inverse, codes, numbers = inverse_error(net(case[2]), size)
+  t.ok(inverse < 1e-9, string.format("%s: the inverse is exact (%.1g)", case[1], inverse))
+  t.is(codes, numbers, case[1] .. ": the codes hold as many numbers as the input")
+end
+
+-- ---- padding ----
+
+for _, mode in ipairs { "constant", "reflect", "replicate" } do
+  local n = net { padding = { mode = mode, value = mode == "constant" and 0.5 or 0 }, heads = { scales = { 1, 2 } } }
+  local err = directional_error(n, { 3, 5, 4 })
+  t.ok(err < 1e-5, string.format("padding %s: gradients equal difference quotients (%.1g)", mode, err))
+  local y = model.new(chain(n)):predictor { batch = 1, size = { 3, 5, 4 } }:run(random({ 1, 1, 3, 5, 4 }, 1, "f32"))
+  t.is(table.concat(y.shape, "×"), "1×1×3×5×4", "padding " .. mode .. ": a prediction has the image's size")
+end
+do
+  local err = inverse_error(net { padding = { mode = "replicate", revert = false } }, { 3, 5, 4 })
+  t.ok(err < 1e-10, string.format("padding that stays: the inverse is exact (%.1g)", err))
+end
+
+-- ---- rebuilt = stored ----
+
+-- Gradients of one coupling with respect to its weights, rebuilt and stored: the same bits, because F sees y1 = x2
+-- itself in both.
+do
+  local builder = require "hilum.nn.builder"
+  local coupling = require "hilum.nn.coupling"
+  local function weight_gradients(rebuild)
+    local store = builder.store { dtype = "f32", seed = 9 }
+    local p = engine.program()
+    local b = builder.new(p, store)
+    local x = { p:bind("x1", random({ 1, 4, 6, 6, 6 }, 1, "f32"), true),
+      p:bind("x2", random({ 1, 4, 6, 6, 6 }, 2, "f32"), true) }
+    local y = coupling.apply(b, x, { coupling = hl.nn.additive {}, rebuild = rebuild })
+    local wrt = {}
+    for i, one in ipairs(b.trainable) do wrt[i] = one.value end
+    local objective = op.add(op.mean(op.square(y[1])), op.mean(op.square(y[2])))
+    for _, g in ipairs(p:gradient(objective, wrt)) do p:output(g) end
+    p:finish()
+    return p:run {}
+  end
+  local rebuilt, stored, same = weight_gradients(true), weight_gradients(false), true
+  for i, g in ipairs(rebuilt) do same = same and g:raw() == stored[i]:raw() end
+  t.ok(same and #rebuilt == 6, "one coupling: rebuilt and stored weight gradients are the same bits")
+end
+
+-- ---- bad input ----
+
+for _, case in ipairs {
+  { { channels = { 4, 8 }, strides = { { 1, 1, 1 } } }, "strides%[1%]: 1 along every axis", "a stride of nothing" },
+  { { channels = { 4, 8 }, strides = { { 2, 2, 2 } }, dimensions = 2 }, "has no z: expected 1 there, got 2",
+    "a stride along a missing axis" },
+  { { channels = { 1, 8 } }, "channels%[1%]: expected an integer >= 2", "a single channel cannot be split" },
+  { { couplings_up = { 1, 2, 3 } }, "couplings_up: expected 2", "couplings for levels that are not there" },
+  { { resampling = { start = "given" } }, "missing: expected the rows of a matrix", "no matrix given" },
+  { { resampling = { matrix = { { 1, 0 }, { 0, 1 } } } }, "has 2 rows, but stride 2,2,2 has 8 voxels",
+    "a matrix of another size" },
+  { { resampling = { matrix = { { 1, 1 }, { 0, 1 } } }, strides = { { 1, 1, 2 } } }, "is not orthogonal",
+    "a matrix that is not orthogonal" },
+  { { resampling = { matrix = { { 1, 0 }, { 0, -1 } } }, strides = { { 1, 1, 2 } } }, "has the eigenvalue %-1",
+    "a reflection is no rotation" },
+  { { resampling = { method = "householder", matrix = { { 1, 0 }, { 0, -1 } } }, strides = { { 1, 1, 2 } } },
+    "determinant %-1", "nor for reflections in pairs" },
+  { { resampling = { method = "caley" } }, "did you mean \"cayley\"", "a misspelt method" },
+  { { mixing = { frequency = -2 } }, "frequency: expected an integer >= %-1", "a frequency of -2" },
+  { { coupling = hl.nn.conv { out = 4 } }, "coupling: expected a value of the family 'coupling'",
+    "a layer that is not invertible" },
+  { { padding = { mode = "circular" } }, "expected one of", "a padding mode that is not offered" },
+} do
+  t.raises(function() net(case[1]) end, case[2], case[3])
+end
+t.raises(function() hl.nn.inner { kernel = { 3, 2, 3 } } end, "must be odd, got 2 along y", "an even kernel")
+t.raises(function() hl.nn.inner { groups = 2 } end, "only norm = \"group\" has groups", "groups without their norm")
+t.raises(function()
+  model.new(chain(net { padding = { mode = "reflect" }, channels = { 4, 8, 16 }, couplings = { 1, 1, 1 } }))
+    :predictor { batch = 1, size = { 1, 5, 5 } }
+end, "reflect can add at most", "a size that reflection cannot serve")
+
+local wrong = hl.nn.invertible("test.wrong", {
+  fields = {},
+  forward = function(_, _, x1, x2) return x2, op.add(x1, op.square(x2)) end,
+  inverse = function(_, _, y1, y2) return op.sub(y2, op.affine(op.square(y1), { scale = 1.001 })), y1 end,
+})
+t.raises(function() model.new(chain(net { coupling = wrong {} })):predictor { batch = 1, size = { 4, 4, 4 } } end,
+  "test.wrong: its inverse is not its inverse: .* differs from x by %d", "an inverse that is none")
+local nan = hl.nn.invertible("test.nan", {
+  fields = {},
+  forward = function(_, _, x1, x2) return op.log(x1), x2 end,
+  inverse = function(_, _, y1, y2) return op.exp(y1), y2 end,
+})
+t.raises(function() model.new(chain(net { coupling = nan {} })):predictor { batch = 1, size = { 4, 4, 4 } } end,
+  "its inverse is not its inverse", "a layer that makes NaN")
+t.raises(function() hl.nn.invertible("test.half", { fields = {}, forward = function() end }) end,
+  "expected a name and { fields", "a layer without an inverse")
+t.raises(function()
+  local m = model.new(hl.nn.unet { channels = { 3, 4 } })
+  m:codec { batch = 1, size = { 4, 4, 4 } }
+end, "holds no invertible network", "a network that cannot be inverted")
+do
+  local m = model.new(chain(net {}))
+  m:predictor { batch = 1, size = { 4, 4, 4 } }
+  local weights = {}
+  for name, w in pairs(m:weights()) do weights[name] = w:clone() end
+  weights["model[1].bias"]:set(2, 0 / 0)
+  t.raises(function() m:load_weights(weights) end, "the weights 'model%[1%].bias' hold 1 numbers that are not finite",
+    "weights that are not finite")
+end
+
+-- ---- what is said ----
+
+t.is(hl.nn.iunet { channels = { 3, 7, 12 }, couplings = { 1, 1, 1 } }:remark(),
+  "channels 3, 8, 16 are the closest that can be had to 3, 7, 12", "channels that differ from the wish are said")
+t.is(hl.nn.iunet {}:remark(), nil, "channels as wished are not")
+
+do
+  local m = model.new(hl.nn.resunet { channels = { 3, 5 }, heads = { scales = { 1, 2 } } }, { seed = 1 })
+  m:predictor { batch = 1, size = { 4, 4, 4 } }
+  local found = false
+  for _, p in ipairs(m:parameters()) do found = found or p.name:find "shortcut" end
+  t.ok(found, "the residual UNet projects where channels differ")
+end
+
+t.done()
