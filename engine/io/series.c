@@ -114,6 +114,20 @@ static hl_status read_headers(stack *st, const char *const *files, hl_err *e) {
   return first;
 }
 
+/* Some writers leave RescaleSlope out; its absence is worth a word, for CT without it is rare. */
+static void check_rescale(const stack *st) {
+  int64_t without = 0;
+  const char *first = NULL;
+  for (int64_t i = 0; i < st->n; i++) {
+    if (st->slices[i].h.has & HL_DICOM_RESCALE) continue;
+    if (without++ == 0) first = st->slices[i].file;
+  }
+  if (without)
+    hl_problems_add(st->problems, HL_OK, first,
+                    "RescaleSlope is missing (in %lld of %lld slices); 1 is taken",
+                    (long long)without, (long long)st->n);
+}
+
 /* --- Order --------------------------------------------------------------------------------------
  */
 
@@ -343,6 +357,7 @@ static hl_status read_voxels(hl_series *s, const stack *st, const hl_reader_limi
 static hl_status read_series(hl_series *s, stack *st, const char *const *files,
                              const hl_series_options *options, hl_err *e) {
   HL_TRY(read_headers(st, files, e));
+  check_rescale(st);
   HL_TRY(arrange(s, st, e));
   if (options && options->header_only) return HL_OK;
   return read_voxels(s, st, options ? &options->limits : NULL, e);

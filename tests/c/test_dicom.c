@@ -193,6 +193,18 @@ static void test_lived_with(void) {
     ok(strstr(hl_problems_at(p, 2)->message, "1 uneven step") != NULL, "and it is reported");
     hl_series_free(s);
   }
+  size_t n;
+  write_all();
+  char *bytes = read_bytes(slice_path(1), &n);
+  for (size_t i = 0; i + 4 < n; i++)
+    if (memcmp(bytes + i, "\x28\x00\x53\x10", 4) == 0) bytes[i + 2] = 0x55;
+  write_bytes(slice_path(1), bytes, n);
+  free(bytes);
+  if (succeeds(read_slices(&s, SLICES, p, &e), &e, "a slice without RescaleSlope")) {
+    ok(strstr(hl_problems_at(p, 3)->message, "RescaleSlope is missing (in 1 of 6 slices)") != NULL,
+       "is a note");
+    hl_series_free(s);
+  }
   hl_problems_free(p);
 }
 

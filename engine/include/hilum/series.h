@@ -30,8 +30,8 @@ typedef struct hl_series_options {
  * slice (a step of 1.5 median steps or more). Lived with, and reported in `problems` (may be NULL):
  * uneven steps (the true positions are used); two slices at one position (less than 0.01 mm apart):
  * the one with the lower InstanceNumber, then SOP UID, is kept, and outlines drawn on the other are
- * taken to it by its UID; the same file twice. A file that cannot be decoded costs the series: the
- * first is the error, all are in `problems`. */
+ * taken to it by its UID; the same file twice; no RescaleSlope (1 is taken). A file that cannot be
+ * decoded costs the series: the first is the error, all are in `problems`. */
 HL_MUST_CHECK hl_status hl_series_read(hl_series **out, const char *const *files, int64_t n,
                                        const hl_series_options *options, hl_problems *problems,
                                        hl_err *e);

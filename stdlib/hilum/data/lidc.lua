@@ -132,7 +132,7 @@ local function add_scans(set, scans, progress)
   for i, one in ipairs(scans) do
     progress(i - 1, #scans, "reading scans")
     local line, err = add_scan(set, one)
-    if not line and (err.code == "cancelled" or err.code == "enomem") then return nil, err end
+    if not line and (err.code == "cancelled" or err.code == "memory") then return nil, err end
     if line then
       lines[#lines + 1] = line
     else
