@@ -1,7 +1,5 @@
 /* Programs and their values in Lua. stdlib/hilum/nn builds models on these few methods. */
-#include "glue.h"
-
-#include <hilum/program.h>
+#include "at.h"
 
 #include <string.h>
 
@@ -327,7 +325,8 @@ void hll_open_program(lua_State *L) {
                                      {"plan", l_plan},
                                      {"listing", l_listing},
                                      {NULL, NULL}};
-  static const luaL_Reg value_methods[] = {{"tensor", l_value_tensor}, {NULL, NULL}};
+  static const luaL_Reg value_methods[] = {
+      {"tensor", l_value_tensor}, {"at", hll_value_at}, {NULL, NULL}};
   static const luaL_Reg value_meta[] = {
       {"__index", l_value_index}, {"__tostring", l_value_text}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"program", l_new}, {NULL, NULL}};

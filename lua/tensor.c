@@ -1,7 +1,7 @@
-/* Tensors in Lua: construction, indexing (1-based), views, conversion, printing. */
-#include "glue.h"
+/* Tensors in Lua: construction, indexing (1-based; parts: at.c), views, conversion, printing. */
+#include "at.h"
 
-#include <hilum/rng.h>
+#include <hilum/npy.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -107,6 +107,12 @@ static void fill_nested(lua_State *L, hl_tensor *t, int axis, int64_t *index) {
   }
 }
 
+void hll_fill_nested(lua_State *L, hl_tensor *t) {
+  int64_t index[HL_MAX_RANK] = {0};
+  fill_nested(L, t, 0, index);
+  lua_pop(L, 1);
+}
+
 static int l_from(lua_State *L) {
   if (!lua_isnumber(L, 1)) luaL_checktype(L, 1, LUA_TTABLE);
   hl_desc d;
@@ -115,10 +121,8 @@ static int l_from(lua_State *L) {
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
   if (hl_tensor_zeros(box, &d, HL_MEM_DATA, "a tensor", &e) != HL_OK) return hll_raise(L, &e);
-  int64_t index[HL_MAX_RANK] = {0};
   lua_pushvalue(L, 1);
-  fill_nested(L, *box, 0, index);
-  lua_pop(L, 1);
+  hll_fill_nested(L, *box);
   hll_account(L, hl_desc_bytes(&d));
   return 1;
 }
@@ -299,6 +303,59 @@ static int l_stats(lua_State *L) {
   return 1;
 }
 
+/* t:same(other): the same shape, type and numbers; NaN is the same as NaN. */
+static int l_same(lua_State *L) {
+  hl_tensor *t = hll_check_tensor(L, 1), *other = hll_check_tensor(L, 2);
+  bool same = hl_tensor_dtype(t) == hl_tensor_dtype(other) &&
+              hl_shape_equal(hl_tensor_shape(t), hl_tensor_shape(other));
+  const double *a = same ? elements(L, t) : NULL, *b = same ? elements(L, other) : NULL;
+  for (int64_t i = 0; same && i < hl_tensor_numel(t); i++)
+    same = a[i] == b[i] || (isnan(a[i]) && isnan(b[i]));
+  lua_pushboolean(L, same);
+  return 1;
+}
+
+/* t:near(other, tolerance): true if no difference is above tolerance (default 1e-6) times the
+ * largest number of other; then the largest difference relative to it. */
+static int l_near(lua_State *L) {
+  hl_tensor *t = hll_check_tensor(L, 1), *other = hll_check_tensor(L, 2);
+  double tolerance = luaL_optnumber(L, 3, 1e-6), worst = 0, largest = 0;
+  char here[HL_DESC_TEXT], there[HL_DESC_TEXT];
+  if (!hl_shape_equal(hl_tensor_shape(t), hl_tensor_shape(other)))
+    return luaL_error(L, "near: %s and %s have different shapes",
+                      hl_desc_text(hl_tensor_desc(t), here),
+                      hl_desc_text(hl_tensor_desc(other), there));
+  const double *a = elements(L, t), *b = elements(L, other);
+  for (int64_t i = 0; i < hl_tensor_numel(t); i++) {
+    double off = a[i] == b[i] ? 0 : fabs(a[i] - b[i]);
+    worst = isnan(off) ? INFINITY : fmax(worst, off);
+    if (isfinite(b[i])) largest = fmax(largest, fabs(b[i]));
+  }
+  double relative = largest > 0 ? worst / largest : worst;
+  lua_pushboolean(L, relative <= tolerance);
+  lua_pushnumber(L, relative);
+  return 2;
+}
+
+/* engine.npy_read(path) -> tensor, or nil and an error */
+static int l_npy_read(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  hl_tensor **box = hll_tensor_box(L);
+  hl_err e = {0};
+  if (hl_npy_read(box, path, &e) != HL_OK) return hll_fail(L, &e);
+  hll_account(L, hl_tensor_bytes(*box));
+  return 1;
+}
+
+/* t:npy_write(path) -> true, or nil and an error */
+static int l_npy_write(lua_State *L) {
+  hl_tensor *t = hll_check_tensor(L, 1);
+  hl_err e = {0};
+  if (hl_npy_write(luaL_checkstring(L, 2), t, &e) != HL_OK) return hll_fail(L, &e);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* Raw bytes in row-major order, for hashing. */
 static int l_bytes(lua_State *L) {
   hl_tensor *t = hll_check_tensor(L, 1);
@@ -316,6 +373,7 @@ static int l_len(lua_State *L) {
 
 static int l_index(lua_State *L) {
   void **box = luaL_checkudata(L, 1, HLL_TENSOR);
+  if (lua_type(L, 2) == LUA_TNUMBER || lua_istable(L, 2)) return hll_tensor_at(L);
   const char *key = luaL_checkstring(L, 2);
   luaL_getmetafield(L, 1, "methods");
   if (lua_getfield(L, -1, key) != LUA_TNIL) return 1;
@@ -410,17 +468,31 @@ static int l_unm(lua_State *L) {
 }
 
 void hll_open_tensor(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"get", l_get},         {"set", l_set},     {"fill", l_fill},
-      {"copy_", l_copy},      {"clone", l_clone}, {"to", l_to},
-      {"dense", l_dense},     {"slice", l_slice}, {"permute", l_permute},
-      {"reshape", l_reshape}, {"table", l_table}, {"stats", l_stats},
-      {"raw", l_bytes},       {NULL, NULL}};
-  static const luaL_Reg meta[] = {
-      {"__index", l_index}, {"__len", l_len}, {"__tostring", l_tostring},
-      {"__add", l_add},     {"__sub", l_sub}, {"__mul", l_mul},
-      {"__div", l_div},     {"__unm", l_unm}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"zeros", l_zeros}, {"from", l_from}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"get", l_get},
+                                     {"set", l_set},
+                                     {"fill", l_fill},
+                                     {"copy_", l_copy},
+                                     {"clone", l_clone},
+                                     {"to", l_to},
+                                     {"dense", l_dense},
+                                     {"slice", l_slice},
+                                     {"permute", l_permute},
+                                     {"reshape", l_reshape},
+                                     {"table", l_table},
+                                     {"stats", l_stats},
+                                     {"raw", l_bytes},
+                                     {"at", hll_tensor_at},
+                                     {"same", l_same},
+                                     {"near", l_near},
+                                     {"npy_write", l_npy_write},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__index", l_index}, {"__newindex", hll_tensor_assign},
+                                  {"__len", l_len},     {"__tostring", l_tostring},
+                                  {"__add", l_add},     {"__sub", l_sub},
+                                  {"__mul", l_mul},     {"__div", l_div},
+                                  {"__unm", l_unm},     {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"zeros", l_zeros}, {"from", l_from}, {"npy_read", l_npy_read}, {NULL, NULL}};
   hll_type(L, HLL_TENSOR, methods, meta, release);
   luaL_setfuncs(L, functions, 0);
 }

@@ -95,6 +95,8 @@ hl_status hl_call_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
 
 hl_status hl_call_execute(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                           void *workspace, hl_err *e) {
+  for (int i = 0; i < c->n_in && c->op->mutates != 0; i++)
+    if ((c->op->mutates >> i & 1U) != 0) hl_tensor_touch(in[i]);
   if (by_reference(c)) return run_ref(c, in, out, e);
   const hl_kernel *k;
   HL_TRY(kernel_of(c, &k, e));

@@ -22,6 +22,8 @@ typedef struct variable {
   int32_t last_use;  /* node after which the value dies; -1: never used, INT32_MAX: never dies */
   char *name;        /* inputs and bound values */
   hl_tensor *tensor; /* bound values; results of a live program */
+  bool used;         /* live programs: an op has read the tensor */
+  uint64_t version;  /* of the tensor when it was first read, or made */
 } variable;
 
 typedef struct node {

@@ -211,22 +211,41 @@ static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, nod
   return HL_OK;
 }
 
+/* Notes which elements of a tensor the tape has computed with; a gradient rule that reads it again
+ * must find the same. */
+static hl_status check_version(const hl_program *p, variable *v, hl_err *e) {
+  uint64_t now = hl_tensor_version(v->tensor);
+  char text[HL_DESC_TEXT];
+  if (!v->used) v->version = now;
+  v->used = true;
+  if (!p->backward || v->version == now) return HL_OK;
+  return hl_fail(e, HL_EINVAL,
+                 "%s, %s, was changed in place after it was used, and the gradient needs its old "
+                 "values: change a clone of it, or take the gradient first",
+                 v->name != NULL ? v->name : "a result", hl_desc_text(&v->desc, text));
+}
+
 /* The tape's half: computes the node's results now. */
 static hl_status run_now(hl_program *p, node *n, hl_call *c, hl_err *e) {
   hl_tensor *in[HL_MAX_ARGS], *out[HL_MAX_ARGS] = {0};
   for (int i = 0; i < n->n_in; i++) {
     in[i] = p->vars[n->in[i]].tensor;
     if (in[i] == NULL) return hl_fail(e, HL_EINVAL, "input %d holds no values", i + 1);
+    HL_TRY(check_version(p, &p->vars[n->in[i]], e));
   }
   hl_status s = HL_OK;
   for (int i = 0; i < n->n_out && s == HL_OK; i++)
     s = hl_tensor_new(&out[i], &c->out[i], hl_ledger_main(), HL_MEM_STATE, n->op->name, e);
   if (s == HL_OK) s = hl_call_run(c, in, out, e);
   for (int i = 0; i < n->n_out; i++) {
-    if (s == HL_OK)
-      p->vars[n->out[i]].tensor = out[i];
-    else
+    if (s != HL_OK) {
       hl_tensor_unref(out[i]);
+      continue;
+    }
+    variable *v = &p->vars[n->out[i]];
+    v->tensor = out[i];
+    v->used = true;
+    v->version = hl_tensor_version(out[i]);
   }
   return s;
 }

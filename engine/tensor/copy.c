@@ -80,6 +80,20 @@ typedef struct copy_job {
   int64_t dst_stride[HL_MAX_RANK], src_stride[HL_MAX_RANK];
 } copy_job;
 
+/* Puts the axes in the order of the target's memory, so that rows are long where it is written. */
+static void sort_axes(copy_job *j) {
+  for (int i = 1; i < j->shape.rank; i++)
+    for (int k = i; k > 0 && j->dst_stride[k] > j->dst_stride[k - 1]; k--) {
+      int64_t size = j->shape.dim[k], to = j->dst_stride[k], from = j->src_stride[k];
+      j->shape.dim[k] = j->shape.dim[k - 1];
+      j->dst_stride[k] = j->dst_stride[k - 1];
+      j->src_stride[k] = j->src_stride[k - 1];
+      j->shape.dim[k - 1] = size;
+      j->dst_stride[k - 1] = to;
+      j->src_stride[k - 1] = from;
+    }
+}
+
 /* Element offsets of row number `row`, a row being all of the last axis. */
 static void row_start(const copy_job *j, int64_t row, int64_t *dst, int64_t *src) {
   *dst = *src = 0;
@@ -108,6 +122,29 @@ static void copy_rows(int64_t begin, int64_t end, void *ctx) {
   }
 }
 
+/* The address behind the last element of a tensor that is not empty. */
+static const char *end_of(const hl_tensor *t) {
+  const hl_shape *s = hl_tensor_shape(t);
+  int64_t last = 0;
+  for (int i = 0; i < s->rank; i++) last += (s->dim[i] - 1) * hl_tensor_strides(t)[i];
+  return (const char *)hl_tensor_data(t) + (last + 1) * (int64_t)hl_dtype_size(hl_tensor_dtype(t));
+}
+
+static bool may_overlap(const hl_tensor *a, const hl_tensor *b) {
+  return (const char *)hl_tensor_data(a) < end_of(b) && (const char *)hl_tensor_data(b) < end_of(a);
+}
+
+/* The source may overlap the target: it is copied aside first. */
+static hl_status copy_aside(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
+  hl_tensor *aside;
+  HL_TRY(hl_tensor_new(&aside, hl_tensor_desc(src), hl_ledger_main(), HL_MEM_WORKSPACE,
+                       "a copy of overlapping values", e));
+  hl_status s = hl_tensor_copy(aside, src, e);
+  if (s == HL_OK) s = hl_tensor_copy(dst, aside, e);
+  hl_tensor_unref(aside);
+  return s;
+}
+
 hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
   const hl_desc *a = hl_tensor_desc(dst), *b = hl_tensor_desc(src);
   if (!hl_shape_equal(&a->shape, &b->shape)) {
@@ -119,6 +156,7 @@ hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
   const char *from = hl_tensor_data(src);
   int64_t n = hl_tensor_numel(dst);
   if (to == NULL || from == NULL || n == 0) return HL_OK;
+  hl_tensor_touch(dst);
   if (a->shape.rank == 0) {
     save(to, a->dtype, 0, load(from, b->dtype, 0));
     return HL_OK;
@@ -127,11 +165,13 @@ hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
     memmove(to, from, hl_tensor_bytes(dst));
     return HL_OK;
   }
+  if (may_overlap(dst, src)) return copy_aside(dst, src, e);
   copy_job j = {
       .dst = to, .src = from, .dst_type = a->dtype, .src_type = b->dtype, .shape = a->shape};
   memcpy(j.dst_stride, hl_tensor_strides(dst), sizeof j.dst_stride);
   memcpy(j.src_stride, hl_tensor_strides(src), sizeof j.src_stride);
-  int64_t width = a->shape.dim[a->shape.rank - 1];
+  sort_axes(&j);
+  int64_t width = j.shape.dim[j.shape.rank - 1];
   hl_parallel_for(n / width, 1 + 65536 / width, copy_rows, &j);
   return HL_OK;
 }
@@ -180,6 +220,7 @@ hl_status hl_tensor_set(hl_tensor *t, const int64_t *index, double value, hl_err
   int64_t offset;
   HL_TRY(element(t, index, &offset, e));
   save(hl_tensor_data(t), hl_tensor_dtype(t), offset, value);
+  hl_tensor_touch(t);
   return HL_OK;
 }
 
@@ -208,6 +249,7 @@ static void fill_one(char *data, hl_dtype type, int64_t offset, void *ctx) {
 hl_status hl_tensor_fill(hl_tensor *t, double value, hl_err *e) {
   (void)e;
   each_element(t, fill_one, &value);
+  hl_tensor_touch(t);
   return HL_OK;
 }
 

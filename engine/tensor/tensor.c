@@ -7,6 +7,7 @@
 /* Bytes that several tensors (views) may share. */
 typedef struct storage {
   atomic_int refs;
+  atomic_uint_fast64_t version; /* counts changes in place */
   hl_ledger *ledger;
   hl_category category;
   size_t bytes;
@@ -134,6 +135,14 @@ bool hl_tensor_is_sole(const hl_tensor *t) {
   return atomic_load(&t->refs) == 1 && atomic_load(&t->store->refs) == 1;
 }
 
+uint64_t hl_tensor_version(const hl_tensor *t) {
+  return atomic_load_explicit(&t->store->version, memory_order_relaxed);
+}
+
+void hl_tensor_touch(hl_tensor *t) {
+  atomic_fetch_add_explicit(&t->store->version, 1, memory_order_relaxed);
+}
+
 void *hl_tensor_data(const hl_tensor *t) {
   if (t->store->data == NULL) return NULL;
   return (char *)t->store->data + t->offset * (int64_t)hl_dtype_size(t->desc.dtype);
@@ -182,6 +191,22 @@ hl_status hl_tensor_slice(hl_tensor **out, hl_tensor *t, int axis, int64_t start
   memcpy((*out)->stride, t->stride, sizeof t->stride);
   if (d.shape.dim[axis] > 0) (*out)->offset += start * t->stride[axis];
   (*out)->stride[axis] = t->stride[axis] * step;
+  return HL_OK;
+}
+
+hl_status hl_tensor_select(hl_tensor **out, hl_tensor *t, int axis, int64_t index, hl_err *e) {
+  *out = NULL;
+  const hl_shape *s = &t->desc.shape;
+  if (axis < 0 || axis >= s->rank)
+    return hl_fail(e, HL_EINVAL, "select: no axis %d in a tensor of %d axes", axis + 1, s->rank);
+  if (index < 0 || index >= s->dim[axis])
+    return hl_fail(e, HL_EINVAL, "select: element %lld of axis %d does not lie in 0 to %lld",
+                   (long long)index, axis + 1, (long long)s->dim[axis] - 1);
+  hl_desc d = {.dtype = t->desc.dtype, .layout = HL_PLAIN, .shape = {.rank = s->rank - 1}};
+  for (int i = 0; i < d.shape.rank; i++) d.shape.dim[i] = s->dim[i + (i >= axis)];
+  HL_TRY(view(out, t, &d, e));
+  for (int i = 0; i < d.shape.rank; i++) (*out)->stride[i] = t->stride[i + (i >= axis)];
+  (*out)->offset += index * t->stride[axis];
   return HL_OK;
 }
 

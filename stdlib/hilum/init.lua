@@ -5,6 +5,7 @@ local args = require "hilum.args"
 local experiment = require "hilum.experiment"
 local loss = require "hilum.loss"
 local schema = require "hilum.schema"
+local tape = require "hilum.tape"
 
 return {
   version = engine.version,
@@ -32,5 +33,7 @@ return {
   zeros = engine.zeros,
   tensor = engine.from,
   rng = engine.rng,
-  gradient = require("hilum.tape").gradient,
+  npy_read = engine.npy_read,
+  gradient = tape.gradient,
+  gradcheck = tape.gradcheck,
 }

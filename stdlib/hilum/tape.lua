@@ -25,4 +25,96 @@ function tape.gradient(f, ...)
   return result:tensor(), table.unpack(gradients)
 end
 
+-- The 1-based index of element number k of a tensor, in row-major order.
+local function index_of(shape, k)
+  local index, rest = {}, k - 1
+  for axis = #shape, 1, -1 do
+    index[axis] = rest % shape[axis] + 1
+    rest = rest // shape[axis]
+  end
+  return index
+end
+
+local function value_of(f, tensors)
+  local program <close> = engine.program { live = true }
+  local values = {}
+  for i, t in ipairs(tensors) do values[i] = program:bind("argument " .. i, t, false) end
+  local result <close> = f(table.unpack(values)):tensor()
+  return result:reshape({ 1 })[1]
+end
+
+-- The difference quotient of f along one element.
+local function quotient(f, tensors, t, index, step)
+  local function at(x)
+    index[#index + 1] = x
+    t:set(table.unpack(index))
+    index[#index] = nil
+    return value_of(f, tensors)
+  end
+  local x = t:get(table.unpack(index))
+  local up, down = at(x + step), at(x - step)
+  at(x)
+  return (up - down) / (2 * step)
+end
+
+-- Compares one argument's gradient with difference quotients of evenly spaced elements.
+local function check_argument(f, tensors, i, gradient, options)
+  local t = tensors[i]
+  local n, largest, worst = #t, 0, { off = 0 }
+  local every = math.max(1, math.ceil(n / options.elements))
+  for k = 1, n, every do
+    local index = index_of(t.shape, k)
+    local want, got = quotient(f, tensors, t, index, options.step), gradient:get(table.unpack(index))
+    local off = math.abs(got - want)
+    largest = math.max(largest, math.abs(want), math.abs(got))
+    if off > worst.off or off ~= off then worst = { off = off, index = index, got = got, want = want } end
+    if off ~= off then break end
+  end
+  local relative = worst.off == 0 and 0 or worst.off / math.max(largest, 1e-300)
+  return {
+    argument = i, fine = relative <= options.tolerance, worst = relative, index = worst.index, tape = worst.got,
+    difference = worst.want,
+  }
+end
+
+local report_text = {
+  __tostring = function(report)
+    local lines = {}
+    for _, r in ipairs(report) do
+      local where = r.index and string.format(" at {%s}: the tape says %.9g, the difference quotient %.9g",
+        table.concat(r.index, ", "), r.tape, r.difference) or ""
+      lines[#lines + 1] = string.format("argument %d: %s, worst relative error %.2g%s", r.argument,
+        r.fine and "right" or "WRONG", r.worst, where)
+    end
+    return table.concat(lines, "\n")
+  end,
+}
+
+--- gradcheck(f, a, b, …[, { step = 1e-5, tolerance = 1e-6, elements = 100 }]): compares the tape's gradients of
+--- f, a function as for gradient, with central differences in f64, at up to `elements` places of each tensor.
+--- Gives true or false and a report per argument, which prints as text: { argument, fine, worst, index, tape,
+--- difference }, worst relative to the argument's largest derivative. The tensors stay as they are.
+---
+---   print(hl.gradcheck(function(x) return hl.op.sum(hl.op.silu(x)) end, hl.tensor { 0.5, -2 }))
+function tape.gradcheck(f, ...)
+  local tensors = table.pack(...)
+  local options = { step = 1e-5, tolerance = 1e-6, elements = 100 }
+  if type(tensors[tensors.n]) == "table" then
+    for key, value in pairs(tensors[tensors.n]) do
+      if not options[key] then error("gradcheck: unknown option '" .. tostring(key) .. "'", 2) end
+      options[key] = value
+    end
+    tensors[tensors.n] = nil
+  end
+  for i, t in ipairs(tensors) do tensors[i] = t:to("f64"):clone() end
+  tensors.n = nil
+  local gradients = { select(2, tape.gradient(f, table.unpack(tensors))) }
+  local report, fine = setmetatable({}, report_text), true
+  for i = 1, #tensors do
+    report[i] = check_argument(f, tensors, i, gradients[i], options)
+    fine = fine and report[i].fine
+  end
+  return fine, report
+end
+
 return tape

@@ -2,7 +2,8 @@
  * and executed in C.
  *
  * A *live* program is the eager tape: every op emitted into it is executed at once and its result
- * kept, so that gradients can be pulled afterwards. A *traced* program knows shapes only until it
+ * kept, so that gradients can be pulled afterwards (HL_EINVAL if a value they need was changed in
+ * place meanwhile). A *traced* program knows shapes only until it
  * is run.
  *
  * Invertible blocks. A stretch of ops can be declared a block that carries a second, traced body:

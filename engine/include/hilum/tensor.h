@@ -85,6 +85,9 @@ HL_MUST_CHECK hl_status hl_tensor_slice(hl_tensor **out, hl_tensor *t, int axis,
                                         int64_t stop, int64_t step, hl_err *e);
 HL_MUST_CHECK hl_status hl_tensor_permute(hl_tensor **out, hl_tensor *t, const int *order,
                                           hl_err *e);
+/* Element `index` of an axis, which leaves the shape; the result is plain. */
+HL_MUST_CHECK hl_status hl_tensor_select(hl_tensor **out, hl_tensor *t, int axis, int64_t index,
+                                         hl_err *e);
 /* Same elements in row-major order under another shape; `t` must be dense and plain. */
 HL_MUST_CHECK hl_status hl_tensor_reshape(hl_tensor **out, hl_tensor *t, const hl_shape *s,
                                           hl_err *e);
@@ -97,8 +100,14 @@ HL_MUST_CHECK hl_status hl_tensor_recast(hl_tensor **out, hl_tensor *t, const hl
 HL_MUST_CHECK hl_status hl_tensor_within(hl_tensor **out, hl_tensor *base, size_t offset,
                                          const hl_desc *d, hl_err *e);
 
+/* A number that grows whenever elements of the tensor's storage are changed in place by
+ * hl_tensor_set, fill, copy or an updating op; whoever changes them through a pointer says so by
+ * hl_tensor_touch. Tapes notice by it that a value they need is gone. */
+uint64_t hl_tensor_version(const hl_tensor *t);
+void hl_tensor_touch(hl_tensor *t);
+
 /* Copies values between tensors of one shape, converting type and layout: to integers by rounding
- * to nearest, ties to even, saturating. Any strides. */
+ * to nearest, ties to even, saturating. Any strides; the two may be views of one storage. */
 HL_MUST_CHECK hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e);
 /* A dense tensor with the given type and layout: `t` itself (referenced) if it already is one. */
 HL_MUST_CHECK hl_status hl_tensor_dense(hl_tensor **out, hl_tensor *t, hl_dtype dtype,
