@@ -114,6 +114,16 @@ hl_status hl_call_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *
   return s;
 }
 
+/* What an update changes must not be another of its inputs as well. */
+static hl_status check_changed(const hl_op *op, int n, hl_tensor *const *in, hl_err *e) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n && (op->mutates >> i & 1U) != 0; j++)
+      if (i != j && hl_tensor_numel(in[i]) > 0 && hl_tensor_data(in[i]) == hl_tensor_data(in[j]))
+        return hl_fail(e, HL_EINVAL, "%s changes its input %d, which is also its input %d",
+                       op->name, i + 1, j + 1);
+  return HL_OK;
+}
+
 hl_status hl_op_eager(const hl_op *op, const void *attrs, int n_in, hl_tensor *const *in,
                       int *n_out, hl_tensor **out, hl_err *e) {
   *n_out = 0;
@@ -128,7 +138,11 @@ hl_status hl_op_eager(const hl_op *op, const void *attrs, int n_in, hl_tensor *c
   int made = 0;
   for (; made < c.n_out && s == HL_OK; made++)
     s = hl_tensor_new(&out[made], &c.out[made], hl_ledger_main(), HL_MEM_STATE, op->name, e);
+  if (s == HL_OK) s = check_changed(op, n_in, dense, e);
   if (s == HL_OK) s = hl_call_run(&c, dense, out, e);
+  /* What an update changed in a dense copy belongs into the view that was given. */
+  for (int i = 0; i < n_in && s == HL_OK; i++)
+    if ((op->mutates >> i & 1U) != 0 && dense[i] != in[i]) s = hl_tensor_copy(in[i], dense[i], e);
   for (int i = 0; i < n_in; i++) hl_tensor_unref(dense[i]);
   if (s == HL_OK) {
     *n_out = c.n_out;

@@ -126,6 +126,12 @@ do
   t.ok(math.max(-s.min, s.max) < 1e-7, "the average lies between the old and the new weights")
 end
 
+do -- eagerly, on a part of a tensor
+  local all = engine.from { { 1, 2, 3 }, { 4, 5, 6 } }
+  op.ema(all:slice(2, 2, 3), engine.zeros { 2, 2 }, { decay = 0.5 })
+  t.same(all:table(), { 1.0, 1.0, 1.5, 4.0, 2.5, 3.0 }, "an update of a slice changes the tensor it is cut from")
+end
+
 -- ---- schedules in the time of a run ----
 
 local function rates(spec, epochs, per_epoch, history)
@@ -215,7 +221,8 @@ refused(three .. "op.sgd(x, x, c, { nesterov = true })", "sgd: nesterov needs mo
 refused(three .. "op.sgd(x, engine.zeros { 4 }, c)", "sgd: grad is f32%[4%], but param is f32%[3%]")
 refused(three .. "op.rmsprop(x, x, c, x, x)", "rmsprop: takes 4 inputs here")
 refused(three .. "op.radam(x, x, x, x, engine.zeros { 2 })", "radam: clock must be f64%[2%]")
-refused(three .. "c:set(1, 1 / 0) op.sgd(x, x, c)", "sgd: rate inf")
+refused(three .. "c:set(1, 1 / 0) op.sgd(x, engine.zeros { 3 }, c)", "sgd: rate inf")
+refused(three .. "op.sgd(x, x, c)", "sgd changes its input 1, which is also its input 2")
 refused(three .. "op.ema(x, x, { decay = 2 })", "ema: decay")
 refused(three .. "op.total_norm(x, { order = 'three' })", "total_norm: order must be one of 2|1|inf")
 

@@ -7,14 +7,11 @@ local parts = require "hilum.loss.parts"
 local op = engine.op
 local entropy = {}
 
--- −w·t·log p − (1−t)·log(1−p) with p = sigmoid(x): relu(x) − x·t is exact where the answer is clear, and
--- log(1 + exp(−|x|)) does not overflow.
+-- −w·t·log p − (1−t)·log(1−p) with p = sigmoid(x). weight: a number, or an image with one for each channel.
 local function binary(x, t, weight)
-  local tail = op.softplus(op.neg(op.abs(x)))
-  if not weight then return op.add(op.sub(op.relu(x), op.mul(x, t)), tail) end
-  local above = op.add(op.relu(op.neg(x)), tail) -- −log p
-  local below = op.add(op.relu(x), tail)         -- −log(1−p)
-  return op.add(op.mul(op.mul(t, weight), above), op.mul(op.affine(t, { scale = -1, shift = 1 }), below))
+  if type(weight) == "number" then return op.bce(x, t, { pos_weight = weight }) end
+  local more = op.mul(op.mul(t, op.affine(weight, { shift = -1 })), op.softplus(op.neg(x)))
+  return op.add(op.bce(x, t), more)
 end
 
 entropy.bce = schema.constructor("hl.loss.bce", {
@@ -31,7 +28,6 @@ entropy.bce = schema.constructor("hl.loss.bce", {
     build = function(self, logits, truth, valid)
       local weight = self.pos_weight
       if type(weight) == "table" then weight = parts.per_channel(weight, logits) end
-      if weight == 1 then weight = nil end
       return parts.over_voxels(self.reduction, binary(logits, parts.truth(logits, truth), weight), valid)
     end,
   },
@@ -86,7 +82,7 @@ entropy.cross_entropy = schema.constructor("hl.loss.cross_entropy", {
 
 -- (1 − p_t)^gamma·BCE, where 1 − p_t = sigmoid(−x) for a truth of 1 and sigmoid(x) for 0.
 local function focal_sigmoid(self, x, t)
-  local each = binary(x, t)
+  local each = op.bce(x, t)
   if self.gamma > 0 then
     local towards = op.mul(x, op.affine(t, { scale = 2, shift = -1 }))
     each = op.mul(each, op.exp(op.affine(op.softplus(towards), { scale = -self.gamma })))
