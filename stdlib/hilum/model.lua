@@ -3,6 +3,7 @@
 local engine = require "hilum.engine"
 local builder = require "hilum.nn.builder"
 local codec = require "hilum.codec"
+local drawing = require "hilum.nn.drawing"
 local loss = require "hilum.loss"
 local optim = require "hilum.optim"
 local problem = require "hilum.problem"
@@ -29,6 +30,7 @@ local function trace(self, batch, size, o)
   b.image = p:input("image", { batch, self.channels, size[1], size[2], size[3] }, options)
   local y = b:scope("model", function() return self.spec:build(b, b.image) end)
   if #b.heads == 0 then b:head({ 1, 1, 1 }, y) end
+  self.layers, self.remarks = b:layer_list(), b.remarks
   return b
 end
 
@@ -137,7 +139,7 @@ local function record_step(step, kept)
   for _, update in ipairs(b.updates) do b.program:output(update.value) end
   b.program:finish()
   step.program, step.results, step.first_gradient, step.changes = b.program, b.results, b.results.probability, b.updates
-  step.parameters, step.layers = b.trainable, b:layer_list()
+  step.parameters, step.layers, step.remarks = b.trainable, b:layer_list(), b.remarks
   return b
 end
 
@@ -240,7 +242,8 @@ function trainer:plan()
     for _, tensor in pairs(s.tensors) do bytes.optimiser = bytes.optimiser + tensor.bytes end
   end
   bytes.peak, bytes.all = bytes.all + bytes.parameters + bytes.optimiser, nil
-  return { parameters = count, bytes = bytes, where = plan.where, ops = plan.ops, layers = self.layers }
+  return { parameters = count, bytes = bytes, where = plan.where, ops = plan.ops, layers = self.layers,
+    remarks = self.remarks, drawing = drawing.text(self.layers, self.model.store.dtype) }
 end
 
 -- ---- use ----
@@ -321,6 +324,23 @@ function model:load_weights(weights)
     end
     item.tensor:copy_(tensor)
   end
+end
+
+--- The network as text, with the shapes for a batch of images of this size: its U, then every layer.
+--- o: { batch = 1, size = { z, y, x } }
+function model:draw(o)
+  trace(self, o.batch or 1, o.size)
+  return tostring(self)
+end
+
+--- At the prompt: as it was last traced.
+function model:__tostring()
+  if not self.layers then return "a model without shapes yet: model:draw { size = { z, y, x } } says them" end
+  local lines = { drawing.text(self.layers, self.store.dtype), model.listing(self.layers) }
+  if lines[1] == "" then table.remove(lines, 1) end
+  for _, remark in ipairs(self.remarks) do lines[#lines + 1] = remark end
+  lines[#lines + 1] = string.format("%d parameters", self:parameter_count())
+  return table.concat(lines, "\n")
 end
 
 --- The layers of a plan as lines: place, kind, shape, trained values.

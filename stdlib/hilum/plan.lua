@@ -27,7 +27,9 @@ function plan.lines(spec, ready)
   local function add(...) lines[#lines + 1] = string.format(...) end
   add("experiment    %s, seed %d", spec.name, spec.seed)
   add("image         %s voxels, batch %d", size_text(spec.data.crop), spec.train.batch)
+  for line in ready.plan.drawing:gmatch("[^\n]+") do add("%s", line) end
   for line in model.listing(ready.plan.layers):gmatch("[^\n]+") do add("  %s", line) end
+  for _, remark in ipairs(ready.plan.remarks) do add("note          %s", remark) end
   add("parameters    %d", ready.plan.parameters)
   add("memory        %s at the most, at %s", progress.bytes(bytes.peak), ready.plan.where)
   for _, name in ipairs(categories) do add("  %-11s %s", name, progress.bytes(bytes[name])) end
@@ -43,7 +45,7 @@ function plan.table(spec, ready)
   end
   return { name = spec.name, seed = spec.seed, batch = spec.train.batch, epochs = spec.train.epochs,
     size = table.move(spec.data.crop, 1, 3, 1, {}), parameters = ready.plan.parameters, bytes = ready.plan.bytes,
-    where = ready.plan.where, ops = ready.plan.ops, layers = layers }
+    where = ready.plan.where, ops = ready.plan.ops, layers = layers, remarks = ready.plan.remarks }
 end
 
 return plan

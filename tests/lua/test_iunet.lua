@@ -102,7 +102,8 @@ for _, case in ipairs {
   { "matrix exponential", { resampling = { method = "exp" }, mixing = { method = "exp" } } },
   { "Householder", { resampling = { method = "householder" }, mixing = { method = "householder" } } },
   { "random starts", { resampling = { start = "random" }, mixing = { start = "random", method = "exp" } } },
-  { "a given matrix", { resampling = { method = "exp", matrix = { { 0, 1 }, { -1, 0 } } }, strides = { { 1, 1, 2 } } } },
+  { "a given matrix",
+    { resampling = { method = "exp", matrix = { { 0, 1 }, { -1, 0 } } }, strides = { { 1, 1, 2 } } } },
   { "a given matrix by reflections",
     { resampling = { method = "householder", matrix = { { 0, 1 }, { -1, 0 } } }, strides = { { 1, 2, 1 } } } },
   { "pixel shuffle, nothing learnt", { resampling = { start = "pixel_shuffle", learnable = false },
@@ -242,6 +243,17 @@ end
 t.is(hl.nn.iunet { channels = { 3, 7, 12 }, couplings = { 1, 1, 1 } }:remark(),
   "channels 3, 8, 16 are the closest that can be had to 3, 7, 12", "channels that differ from the wish are said")
 t.is(hl.nn.iunet {}:remark(), nil, "channels as wished are not")
+
+do
+  local m = model.new(chain(net { channels = { 3, 7 }, couplings = { 1, 1 }, heads = { scales = { 1, 2 } } }))
+  t.ok(tostring(m):find "without shapes yet", "a model that was never traced says so")
+  local text = m:draw { size = { 8, 8, 8 } }
+  t.ok(text:find("3 × 8 × 8 × 8  6 KiB  ", 1, true), "the U has shapes and bytes")
+  t.ok(text:find("↘ 8 × 4 × 4 × 4  2 KiB  %d+ parameters .-▷ 8 × 4 × 4 × 4"), "one line a level")
+  t.ok(text:find "head at stride 2,2,2", "and heads")
+  t.ok(text:find "channels 3, 8 are the closest that can be had to 3, 7", "and what differs from the wish")
+  t.diag(text)
+end
 
 do
   local m = model.new(hl.nn.resunet { channels = { 3, 5 }, heads = { scales = { 1, 2 } } }, { seed = 1 })

@@ -20,7 +20,7 @@ function builder.new(program, store, o)
   o = o or {}
   return setmetatable({
     program = program, store = store, path = {}, bound = {}, trainable = {}, heads = {}, layers = {}, updates = {},
-    training = o.training or false, kept = o.kept or {}, steps = o.steps,
+    remarks = {}, training = o.training or false, kept = o.kept or {}, steps = o.steps,
   }, builder)
 end
 
@@ -133,6 +133,11 @@ function builder:note(kind, y)
   local shape = parts[1].shape
   for i = 2, #parts do shape[2] = shape[2] + parts[i].shape[2] end
   self.layers[#self.layers + 1] = { place = self:place(), kind = kind, shape = shape, parameters = 0 }
+end
+
+--- Notes what was built otherwise than wished, for plans.
+function builder:remark(text)
+  self.remarks[#self.remarks + 1] = self:place() .. ": " .. text
 end
 
 --- The noted layers, each with the number of trained values at its place and below (as far as no other

@@ -189,6 +189,8 @@ local methods = {}
 
 function methods:build(b, x)
   return inside(self, b, function(net)
+    local remark = self:remark()
+    if remark then b:remark(remark) end
     local deepest, skips = down(b, start(self, b, x, net), net)
     return finish(self, b, up(b, deepest, skips, net), net)
   end)
