@@ -106,6 +106,9 @@ loss.multiscale = schema.constructor("hl.loss.multiscale", {
       local total
       local scales = {}
       for i, head in ipairs(sorted) do
+        if head.logits.shape[2] ~= truth.shape[2] then
+          error("hl.loss.multiscale needs a truth with one channel per class: class indices cannot be averaged", 0)
+        end
         local l = self.term:build(head.logits, at_scale(truth, valid, head.stride))
         local part, weight = weigh[i](l)
         total = total and op.add(total, part) or part

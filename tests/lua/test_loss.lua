@@ -150,5 +150,9 @@ t.raises(function() measured(hl.loss.cross_entropy {}, here, here, here) end,
   "is for several classes; hl.loss.bce", "cross entropy of one channel")
 t.raises(function() measured(hl.loss.cross_entropy { ignore_index = 1 }, three, three, here) end,
   "ignore_index needs a truth of class indices", "ignored classes without classes")
+t.raises(function()
+  local heads = { { stride = { 1, 1, 1 }, logits = three } }
+  hl.loss.multiscale { term = hl.loss.dice {} }:build_scales(nil, heads, here, here)
+end, "needs a truth with one channel per class", "class indices at several scales")
 
 t.done()

@@ -116,6 +116,19 @@ stopped, problem_found = start(spec_of(), "missing/folder/g.h5")
 t.is(stopped, nil, "an archive that cannot be written stops the run")
 t.like(tostring(problem_found), "missing/folder", "with its path")
 
+-- ---- a schedule that follows the metric, with clipped gradients and another loss ----
+
+run = start(spec_of {
+  loss = hl.loss.multiscale { term = hl.loss.tversky {} + hl.loss.focal {} },
+  optim = hl.optim.sgd {
+    momentum = 0.9, clip_norm = 1,
+    rate = hl.schedule.plateau { from = 0.04, patience = 0, threshold = 2, threshold_kind = "absolute", factor = 0.5 },
+  },
+}, "h.h5")
+t.same(run.curves.epoch.rate, { 0.04, 0.04, 0.02, 0.01 },
+  "no Dice improves by 2: after the first one, each epoch halves the rate")
+t.is(archive.run_read(folder .. "/h.h5").curves.epoch.rate[4], 0.01, "as the archive says")
+
 local few = toy.source { patients = 1 }
 local set, reason = train.data(spec_of { data = few }, progress.new { bar = false, out = function() end })
 t.is(set, nil, "one patient cannot be divided")
