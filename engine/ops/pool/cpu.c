@@ -1,20 +1,15 @@
-/* Maxima on channels-last images: a window is walked voxel by voxel, each step a row of channels.
- * Means are sums along the axes. */
+/* Maxima on channels-last images: a window is walked voxel by voxel, each step a stretch of
+ * channels whose running maxima stay in registers. Means are sums along the axes. */
 #include "pool.h"
 
 #include "separable.h"
 #include "sum.h"
 
-#include <hilum/op.h>
-#include <hilum/parallel.h>
+#include "lanes.h"
 
-#include <math.h>
 #include <string.h>
 
-enum {
-  LANES = 64,   /* channels handled together when positions must be kept */
-  GRAIN = 16384 /* numbers of output per task, about */
-};
+enum { GRAIN = 16384 /* numbers of output per task, about */ };
 
 typedef struct job {
   int64_t images, channels;
@@ -47,18 +42,6 @@ static window window_of(const job *j, const int64_t at[3]) {
   return w;
 }
 
-/* Number of the voxels of w; voxel t of them as a flat index into an image of that size. */
-static int64_t count(const window *w) {
-  int64_t n = 1;
-  for (int i = 0; i < 3; i++) n *= w->last[i] > w->first[i] ? w->last[i] - w->first[i] : 0;
-  return n;
-}
-static int64_t voxel(const window *w, const int64_t size[3], int64_t t) {
-  int64_t ny = w->last[1] - w->first[1], nx = w->last[2] - w->first[2];
-  int64_t z = w->first[0] + t / (ny * nx), y = w->first[1] + t / nx % ny;
-  return (z * size[1] + y) * size[2] + w->first[2] + t % nx;
-}
-
 /* Splits a flat voxel number into image and position. */
 static int64_t place(int64_t flat, const int64_t size[3], int64_t at[3]) {
   for (int i = 2; i >= 0; i--) {
@@ -77,11 +60,85 @@ static void over_voxels(job *j, const int64_t size[3], hl_range_body body) {
   hl_parallel_for(j->images * volume(size), GRAIN / j->channels + 1, body, j);
 }
 
+/* Where a voxel's channels begin in its image. */
+HL_INLINE int64_t voxel(const job *j, int64_t z, int64_t y, int64_t x) {
+  return ((z * j->x[1] + y) * j->x[2] + x) * j->channels;
+}
+
 /* ---- maximum ---- */
 
-static void max_row(const float *restrict x, float *restrict best, int64_t channels) {
-  for (int64_t c = 0; c < channels; c++)
-    if (x[c] > best[c] || isnan(x[c])) best[c] = x[c];
+/* For stretches of N channels. NaN counts as larger than any number; of equals the first stays.
+ *
+ * max_N: the maxima of one window. scatter_N: adds dy to the first maximum; its number in the
+ * window is found, then every voxel takes its part. x, y, dy, dx point at the first channel. */
+#define STRETCH(N)                                                                                 \
+  typedef int32_t mask##N __attribute__((vector_size(N * sizeof(int32_t))));                       \
+  HL_INLINE mask##N wins##N(lanes##N x, lanes##N best) {                                           \
+    return (x > best) | ((x != x) & (best == best));                                               \
+  }                                                                                                \
+  HL_INLINE lanes##N pick##N(mask##N m, lanes##N a, lanes##N b) {                                  \
+    return (lanes##N)((m & (mask##N)a) | (~m & (mask##N)b));                                       \
+  }                                                                                                \
+  static void max_##N(const job *j, const window *w, const float *restrict x, float *restrict y) { \
+    lanes##N best = load##N(x + voxel(j, w->first[0], w->first[1], w->first[2]));                  \
+    for (int64_t z = w->first[0]; z < w->last[0]; z++)                                             \
+      for (int64_t r = w->first[1]; r < w->last[1]; r++)                                           \
+        for (int64_t i = w->first[2]; i < w->last[2]; i++) {                                       \
+          lanes##N v = load##N(x + voxel(j, z, r, i));                                             \
+          best = pick##N(wins##N(v, best), v, best);                                               \
+        }                                                                                          \
+    store##N(y, best);                                                                             \
+  }                                                                                                \
+  static void scatter_##N(const job *j, const window *w, const float *restrict x,                  \
+                          const float *restrict dy, float *restrict dx) {                          \
+    lanes##N best = load##N(x + voxel(j, w->first[0], w->first[1], w->first[2]));                  \
+    const lanes##N arriving = load##N(dy), none = {0};                                             \
+    mask##N which = {0}, number = {0};                                                             \
+    for (int64_t z = w->first[0]; z < w->last[0]; z++)                                             \
+      for (int64_t r = w->first[1]; r < w->last[1]; r++)                                           \
+        for (int64_t i = w->first[2]; i < w->last[2]; i++, number += 1) {                          \
+          lanes##N v = load##N(x + voxel(j, z, r, i));                                             \
+          mask##N take = wins##N(v, best);                                                         \
+          which = (take & number) | (~take & which);                                               \
+          best = pick##N(take, v, best);                                                           \
+        }                                                                                          \
+    number = (mask##N){0};                                                                         \
+    for (int64_t z = w->first[0]; z < w->last[0]; z++)                                             \
+      for (int64_t r = w->first[1]; r < w->last[1]; r++)                                           \
+        for (int64_t i = w->first[2]; i < w->last[2]; i++, number += 1) {                          \
+          float *v = dx + voxel(j, z, r, i);                                                       \
+          store##N(v, load##N(v) + pick##N(which == number, arriving, none));                      \
+        }                                                                                          \
+  }
+typedef float lanes1 __attribute__((vector_size(4)));
+HL_INLINE lanes1 load1(const float *p) {
+  return (lanes1){*p};
+}
+HL_INLINE void store1(float *p, lanes1 x) {
+  *p = x[0];
+}
+STRETCH(16)
+STRETCH(8)
+STRETCH(4)
+STRETCH(1)
+#undef STRETCH
+
+/* The channels of one pooled voxel, stretch by stretch. */
+static void max_voxel(const job *j, const window *w, const float *x, float *y) {
+  int64_t c = 0, n = j->channels;
+  for (; n - c >= 16; c += 16) max_16(j, w, x + c, y + c);
+  for (; n - c >= 8; c += 8) max_8(j, w, x + c, y + c);
+  for (; n - c >= 4; c += 4) max_4(j, w, x + c, y + c);
+  for (; c < n; c++) max_1(j, w, x + c, y + c);
+}
+
+static void scatter_voxel(const job *j, const window *w, const float *x, const float *dy,
+                          float *dx) {
+  int64_t c = 0, n = j->channels;
+  for (; n - c >= 16; c += 16) scatter_16(j, w, x + c, dy + c, dx + c);
+  for (; n - c >= 8; c += 8) scatter_8(j, w, x + c, dy + c, dx + c);
+  for (; n - c >= 4; c += 4) scatter_4(j, w, x + c, dy + c, dx + c);
+  for (; c < n; c++) scatter_1(j, w, x + c, dy + c, dx + c);
 }
 
 static void max_voxels(int64_t begin, int64_t end, void *ctx) {
@@ -89,39 +146,15 @@ static void max_voxels(int64_t begin, int64_t end, void *ctx) {
   for (int64_t o = begin; o < end; o++) {
     int64_t at[3], image = place(o, j->y, at);
     window w = window_of(j, at);
-    const float *x = j->in + image * volume(j->x) * j->channels;
-    float *y = j->out + o * j->channels;
-    memcpy(y, x + voxel(&w, j->x, 0) * j->channels, (size_t)j->channels * sizeof *y);
-    for (int64_t t = 1, n = count(&w); t < n; t++)
-      max_row(x + voxel(&w, j->x, t) * j->channels, y, j->channels);
+    max_voxel(j, &w, j->in + image * volume(j->x) * j->channels, j->out + o * j->channels);
   }
-}
-
-/* Adds dy of one pooled voxel to the first maximum of its window; `channels` ≤ LANES of them. */
-static void scatter(const job *j, const window *w, const float *x, const float *dy, float *dx,
-                    int channels) {
-  int64_t where[LANES];
-  float best[LANES];
-  for (int64_t t = 0, n = count(w); t < n; t++) {
-    int64_t v = voxel(w, j->x, t) * j->channels;
-    for (int c = 0; c < channels; c++) {
-      float value = x[v + c];
-      if (t > 0 && !(value > best[c] || (isnan(value) && !isnan(best[c])))) continue;
-      best[c] = value;
-      where[c] = v;
-    }
-  }
-  for (int c = 0; c < channels; c++) dx[where[c] + c] += dy[c];
 }
 
 static void scatter_voxels(const job *j, int64_t begin, int64_t end) {
   for (int64_t o = begin; o < end; o++) {
     int64_t at[3], image = place(o, j->y, at), skip = image * volume(j->x) * j->channels;
     window w = window_of(j, at);
-    for (int64_t c = 0; c < j->channels; c += LANES) {
-      int64_t width = j->channels - c < LANES ? j->channels - c : LANES;
-      scatter(j, &w, j->in + skip + c, j->dy + o * j->channels + c, j->out + skip + c, (int)width);
-    }
+    scatter_voxel(j, &w, j->in + skip, j->dy + o * j->channels, j->out + skip);
   }
 }
 
@@ -134,6 +167,10 @@ static void scatter_planes(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
   int64_t plane = j->y[1] * j->y[2];
   scatter_voxels(j, begin * plane, end * plane);
+}
+
+static void clear(int64_t begin, int64_t end, void *ctx) {
+  memset((float *)ctx + begin, 0, (size_t)(end - begin) * sizeof(float));
 }
 
 /* ---- kernels ---- */
@@ -157,7 +194,7 @@ static hl_status run_max_grad(const hl_call *c, hl_tensor *const *in, hl_tensor 
   j.in = hl_tensor_f32(in[0]);
   j.dy = hl_tensor_f32(in[1]);
   j.out = hl_tensor_f32(out[0]);
-  memset(j.out, 0, hl_tensor_bytes(out[0]));
+  hl_parallel_for(hl_tensor_numel(out[0]), 4 * GRAIN, clear, j.out);
   hl_parallel_for(j.images * j.y[0], planes_per_task(&j), scatter_planes, &j);
   return HL_OK;
 }
