@@ -2,6 +2,7 @@
 #include "conv.h"
 
 #include "convolution.h"
+#include "depthwise.h"
 #include "pointwise.h"
 
 #include <hilum/parallel.h>
@@ -22,6 +23,7 @@ static bool takes_all(const hl_convolution *c) {
 
 static const method methods[] = {
     {hl_pointwise_takes, hl_pointwise_workspace, hl_pointwise_run},
+    {hl_depthwise_takes, hl_depthwise_workspace, hl_depthwise_run},
     {takes_all, hl_convolution_workspace, hl_convolution_run},
 };
 
