@@ -2,8 +2,11 @@
  * signals. */
 #include "glue.h"
 
+#include <hilum/dicom.h>
 #include <hilum/hash.h>
 #include <hilum/ledger.h>
+#include <hilum/lidc.h>
+#include <hilum/op.h>
 #include <hilum/parallel.h>
 #include <hilum/rng.h>
 
@@ -168,6 +171,23 @@ static int l_memory_limit(lua_State *L) {
 static int l_threads(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) hl_set_compute_threads((int)luaL_checkinteger(L, 1));
   lua_pushinteger(L, hl_compute_threads());
+  return 1;
+}
+
+/* engine.versions() -> { library = version }: what bits may depend on. */
+static int l_versions(lua_State *L) {
+  const struct {
+    const char *name, *version;
+  } list[] = {{"hilum", hl_version()},         {"build", hl_build()},
+              {"onednn", hl_op_cpu_library()}, {"gdcm", hl_dicom_library()},
+              {"libxml2", hl_lidc_library()},  {"openssl", hl_hash_library()}};
+  lua_createtable(L, 0, 8);
+  for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+    lua_pushstring(L, list[i].version);
+    lua_setfield(L, -2, list[i].name);
+  }
+  lua_pushfstring(L, "%d.%d", LUA_VERSION_NUM / 100, LUA_VERSION_NUM % 100);
+  lua_setfield(L, -2, "lua");
   return 1;
 }
 
@@ -352,6 +372,7 @@ void hll_open_system(lua_State *L) {
                                        {"memory_limit", l_memory_limit},
                                        {"threads", l_threads},
                                        {"host", l_host},
+                                       {"versions", l_versions},
                                        {"file_kind", l_file_kind},
                                        {"mkdir", l_mkdir},
                                        {"list_folder", l_list_folder},

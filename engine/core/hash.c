@@ -2,6 +2,7 @@
 #include <hilum/ledger.h>
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,4 +82,8 @@ hl_status hl_hash_file(const char *path, char out[HL_HASH_TEXT], hl_err *e) {
   hl_status s = hash_stream(f, path, out, e);
   fclose(f);
   return s;
+}
+
+const char *hl_hash_library(void) {
+  return OpenSSL_version(OPENSSL_VERSION_STRING);
 }

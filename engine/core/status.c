@@ -68,3 +68,7 @@ const char *hl_status_name(hl_status code) {
 const char *hl_version(void) {
   return HILUM_VERSION;
 }
+
+const char *hl_build(void) {
+  return HILUM_BUILD;
+}

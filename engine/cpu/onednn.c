@@ -1,7 +1,10 @@
 #include "onednn.h"
 
+#include <hilum/op.h>
+
 #include <dnnl_debug.h>
 #include <pthread.h>
+#include <stdio.h>
 
 static struct {
   pthread_once_t once;
@@ -46,4 +49,17 @@ static hl_status code_of(dnnl_status_t s) {
 hl_status hl_onednn_check(dnnl_status_t s, const char *what, hl_err *e) {
   if (s == dnnl_success) return HL_OK;
   return hl_fail(e, code_of(s), "oneDNN could not %s: dnnl_%s", what, dnnl_status2str(s));
+}
+
+static char library[32];
+
+static void note_version(void) {
+  const dnnl_version_t *v = dnnl_version();
+  snprintf(library, sizeof library, "%d.%d.%d", v->major, v->minor, v->patch);
+}
+
+const char *hl_op_cpu_library(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, note_version);
+  return library;
 }

@@ -9,6 +9,7 @@
 #include <gdcmFile.h>
 #include <gdcmImageReader.h>
 #include <gdcmTrace.h>
+#include <gdcmVersion.h>
 #include <gdcmWriter.h>
 #include <string>
 #include <sys/stat.h>
@@ -255,4 +256,8 @@ extern "C" hl_status hl_dicom_write_ct(const char *path, const hl_dicom_header *
                                        const int16_t *hu, const char *description, hl_err *e) {
   HL_TRY(guarded(e, [&] { return write(path, h, hu, description, e); }));
   return check_written(path, h, e);
+}
+
+extern "C" const char *hl_dicom_library(void) {
+  return gdcm::Version::GetVersion();
 }

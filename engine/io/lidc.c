@@ -542,3 +542,7 @@ hl_status hl_lidc_read(hl_marks **out, const char *path, hl_problems *problems, 
   *out = r.marks;
   return HL_OK;
 }
+
+const char *hl_lidc_library(void) {
+  return LIBXML_DOTTED_VERSION;
+}

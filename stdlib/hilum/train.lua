@@ -83,9 +83,15 @@ local function modules_of(record)
   return modules
 end
 
+local function versions()
+  local list = engine.versions()
+  list.hdf5 = engine.hdf5_version
+  return list
+end
+
 local function provenance()
   local host = engine.host()
-  return { versions = { hilum = engine.version, lua = _VERSION }, host = host.host, cpu = host.cpu,
+  return { versions = versions(), host = host.host, cpu = host.cpu,
     threads = engine.threads(), created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
     platform = host.system .. " " .. host.machine }
 end

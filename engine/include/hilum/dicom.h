@@ -54,6 +54,9 @@ HL_MUST_CHECK hl_status hl_dicom_header_read(const char *path, hl_dicom_header *
 HL_MUST_CHECK hl_status hl_dicom_write_ct(const char *path, const hl_dicom_header *h,
                                           const int16_t *hu, const char *description, hl_err *e);
 
+/* "3.0.21": the version of the library that decodes DICOM (GDCM). */
+const char *hl_dicom_library(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,9 @@ HL_MUST_CHECK hl_status hl_hash_bytes(const void *bytes, size_t n, char out[HL_H
                                       hl_err *e);
 HL_MUST_CHECK hl_status hl_hash_file(const char *path, char out[HL_HASH_TEXT], hl_err *e);
 
+/* "3.0.17": the version of the library that hashes (OpenSSL). */
+const char *hl_hash_library(void);
+
 #ifdef __cplusplus
 }
 #endif

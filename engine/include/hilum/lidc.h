@@ -30,6 +30,9 @@ HL_MUST_CHECK hl_status hl_lidc_read(hl_marks **out, const char *path, hl_proble
 /* Writes marks as such a file. */
 HL_MUST_CHECK hl_status hl_lidc_write(const char *path, const hl_marks *m, hl_err *e);
 
+/* "2.9.14": the version of the library that reads XML (libxml2). */
+const char *hl_lidc_library(void);
+
 #ifdef __cplusplus
 }
 #endif

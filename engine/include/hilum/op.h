@@ -160,6 +160,9 @@ bool hl_call_supported(const hl_call *c);
 HL_MUST_CHECK hl_status hl_op_eager(const hl_op *op, const void *attrs, int n_in,
                                     hl_tensor *const *in, int *n_out, hl_tensor **out, hl_err *e);
 
+/* "2.6.3": the version of the library behind the CPU's convolutions (oneDNN). Bits depend on it. */
+const char *hl_op_cpu_library(void);
+
 #ifdef __cplusplus
 }
 #endif

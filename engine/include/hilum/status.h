@@ -62,8 +62,10 @@ const char *hl_status_name(hl_status code);
     if (hl_try_status_ != HL_OK) return hl_try_status_;                                            \
   } while (0)
 
-/* "0.1.0": the version of the build. */
+/* "0.1.0": the version of hilum. */
 const char *hl_version(void);
+/* "gcc 12.2.0, RelWithDebInfo, native": what built it, and how. */
+const char *hl_build(void);
 
 #ifdef __cplusplus
 }

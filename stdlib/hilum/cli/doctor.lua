@@ -10,7 +10,10 @@ return {
   options = {},
   run = function()
     local host = engine.host()
-    print(string.format("hilum      %s, %s", engine.version, _VERSION))
+    local v = engine.versions()
+    print(string.format("hilum      %s, Lua %s (%s)", v.hilum, v.lua, v.build))
+    print(string.format("libraries  oneDNN %s, HDF5 %s, GDCM %s, libxml2 %s, OpenSSL %s", v.onednn, engine.hdf5_version,
+      v.gdcm, v.libxml2, v.openssl))
     print(string.format("machine    %s, %d processors, %s", host.cpu, host.processors, host.system))
     print(string.format("threads    %d", engine.threads()))
     print(string.format("memory     %s resident now", progress.bytes((engine.resident()))))
