@@ -2,7 +2,7 @@
 
 #include "vmath.h"
 
-enum { WIDE = 256, LANES = 16 };
+enum { WIDE = 256, LANES = 16, TURNED = 64 };
 
 /* How one kind of fold goes over contiguous numbers. */
 typedef struct folder {
@@ -106,15 +106,31 @@ static const double *moved(const double *shift, int64_t by) {
 static void columns(const job *j, const float *x, int64_t rows, int64_t n, const double *shift,
                     double *result, int64_t step) {
   double wide[WIDE], wide_shift[WIDE] = {0};
-  int64_t width = hl_min_i64(WIDE / n, rows) * n, total = rows * n, i = 0;
+  int64_t together = hl_max_i64(1, hl_min_i64(WIDE / n, rows / 16));
+  int64_t width = together * n, total = rows * n, i = 0;
   for (int64_t k = 0; k < width; k++) {
     wide[k] = j->f->start;
     wide_shift[k] = shift == NULL ? 0 : shift[k % n * step];
   }
   for (; i + width <= total; i += width) j->f->each(x + i, wide_shift, wide, width);
   j->f->each(x + i, wide_shift, wide, total - i);
-  for (int64_t k = 0; k < width; k++)
-    result[k % n * step] = j->f->join(result[k % n * step], wide[k]);
+  for (int64_t k = 0; k < width; k += n)
+    for (int64_t c = 0; c < n; c++) result[c * step] = j->f->join(result[c * step], wide[k + c]);
+}
+
+/* Rows of n ≤ TURNED numbers, each into one result, side by side: turned, so that the results lie
+ * in the lanes. */
+static void short_rows(const job *j, const float *x, int64_t rows, int64_t n, const double *shift,
+                       double *result) {
+  float turned[TURNED * TURNED];
+  for (int64_t first = 0; first < rows; first += TURNED) {
+    int64_t count = hl_min_i64(TURNED, rows - first);
+    const float *from = x + first * n;
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t k = 0; k < count; k++) turned[i * TURNED + k] = from[k * n + i];
+    for (int64_t i = 0; i < n; i++)
+      j->f->each(turned + i * TURNED, moved(shift, first), result + first, count);
+  }
 }
 
 /* Folds the box of axes `axis`… that begins at x into the results that begin at `result`. */
@@ -132,6 +148,8 @@ static void box(const job *j, const int64_t *size, const int64_t *stride, int ax
   } else if (axis == last - 1 && step == 0 && size[last] <= WIDE && stride[axis] == size[last] &&
              s->step[last] != 0) {
     columns(j, x, n, size[last], shift, result, s->step[last]);
+  } else if (axis == last - 1 && step == 1 && s->step[last] == 0 && size[last] <= TURNED) {
+    short_rows(j, x, n, size[last], shift, result);
   } else {
     for (int64_t i = 0; i < n; i++)
       box(j, size, stride, axis + 1, x + i * stride[axis], moved(shift, i * step),

@@ -1,6 +1,11 @@
 #include "move.h"
 
+#include "deal.h"
+
 #include <string.h>
+
+/* A tile of a transposition: TALL lines that are contiguous in the target, WIDE numbers of each. */
+enum { TALL = 16, WIDE = 256 };
 
 typedef struct job {
   hl_move m; /* axes in the order of the target's memory, merged where both sides allow it */
@@ -39,6 +44,17 @@ static void simplify(const hl_move *m, hl_move *simple) {
   if (simple->rank == 0) append(simple, 1, 1, 1);
 }
 
+/* Whole rows of the two innermost axes, contiguous on both sides; returns how many rows. */
+static int64_t move_rows(const job *j, int64_t from, int64_t to, int64_t left, int64_t n) {
+  const hl_move *m = &j->m;
+  int inner = m->rank - 1;
+  int64_t rows = hl_min_i64(left, n / m->size[inner]);
+  if (rows > 0)
+    hl_copy_rows(j->to + to, m->to[inner - 1], j->from + from, m->from[inner - 1], m->size[inner],
+                 rows);
+  return rows;
+}
+
 static void move_row(const float *restrict from, int64_t from_step, float *restrict to,
                      int64_t to_step, int64_t n) {
   if (from_step == 1 && to_step == 1)
@@ -60,14 +76,24 @@ static void range(int64_t begin, int64_t end, void *ctx) {
     from += at[i] * m->from[i];
     to += at[i] * m->to[i];
   }
+  bool rows = inner > 0 && m->from[inner] == 1 && m->to[inner] == 1 && m->size[inner] <= 64;
   for (int64_t n = end - begin; n > 0;) {
-    int64_t row = hl_min_i64(m->size[inner] - at[inner], n);
-    move_row(j->from + from, m->from[inner], j->to + to, m->to[inner], row);
-    n -= row;
-    at[inner] += row;
-    from += row * m->from[inner];
-    to += row * m->to[inner];
-    for (int i = inner; i > 0 && at[i] == m->size[i]; i--) {
+    int64_t several =
+        rows && at[inner] == 0 ? move_rows(j, from, to, m->size[inner - 1] - at[inner - 1], n) : 0;
+    if (several > 0) {
+      n -= several * m->size[inner];
+      at[inner - 1] += several;
+      from += several * m->from[inner - 1];
+      to += several * m->to[inner - 1];
+    } else {
+      int64_t row = hl_min_i64(m->size[inner] - at[inner], n);
+      move_row(j->from + from, m->from[inner], j->to + to, m->to[inner], row);
+      n -= row;
+      at[inner] += row;
+      from += row * m->from[inner];
+      to += row * m->to[inner];
+    }
+    for (int i = several > 0 ? inner - 1 : inner; i > 0 && at[i] == m->size[i]; i--) {
       at[i] = 0;
       at[i - 1]++;
       from += m->from[i - 1] - m->size[i] * m->from[i];
@@ -76,9 +102,62 @@ static void range(int64_t begin, int64_t end, void *ctx) {
   }
 }
 
+/* ---- transpositions ---- */
+
+/* Puts the axis that is contiguous in the source before the one that is in the target; false if
+ * they are one axis or there is none. */
+static bool is_transposition(hl_move *m) {
+  int inner = m->rank - 1, along = -1;
+  for (int i = 0; i < inner; i++)
+    if (m->from[i] == 1) along = i;
+  if (m->to[inner] != 1 || m->from[inner] == 1 || along < 0) return false;
+  for (int i = along; i + 1 < inner; i++) {
+    int64_t size = m->size[i], from = m->from[i], to = m->to[i];
+    m->size[i] = m->size[i + 1], m->from[i] = m->from[i + 1], m->to[i] = m->to[i + 1];
+    m->size[i + 1] = size, m->from[i + 1] = from, m->to[i + 1] = to;
+  }
+  return true;
+}
+
+static int64_t tiles_down(const hl_move *m) {
+  return hl_ceil_div(m->size[m->rank - 2], TALL);
+}
+
+static int64_t tiles_across(const hl_move *m) {
+  return hl_ceil_div(m->size[m->rank - 1], WIDE);
+}
+
+static void tile(const job *j, int64_t number) {
+  const hl_move *m = &j->m;
+  int inner = m->rank - 1;
+  int64_t across = tiles_across(m), down = tiles_down(m), rest = number / across / down;
+  int64_t x = number % across * WIDE, y = number / across % down * TALL;
+  int64_t columns = hl_min_i64(WIDE, m->size[inner] - x);
+  int64_t rows = hl_min_i64(TALL, m->size[inner - 1] - y), step = m->from[inner];
+  const float *from = j->from + y + x * step;
+  float *to = j->to + y * m->to[inner - 1] + x;
+  for (int i = inner - 2; i >= 0; i--) {
+    from += rest % m->size[i] * m->from[i];
+    to += rest % m->size[i] * m->to[i];
+    rest /= m->size[i];
+  }
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < columns; c++) to[r * m->to[inner - 1] + c] = from[c * step + r];
+}
+
+static void tiles(int64_t begin, int64_t end, void *ctx) {
+  for (int64_t i = begin; i < end; i++) tile(ctx, i);
+}
+
 void hl_move_run(const hl_move *m, const float *from, float *to) {
   job j = {.from = from, .to = to};
   simplify(m, &j.m);
+  if (is_transposition(&j.m)) {
+    int64_t count = tiles_down(&j.m) * tiles_across(&j.m);
+    for (int i = 0; i < j.m.rank - 2; i++) count *= j.m.size[i];
+    hl_parallel_for(count, HL_GRAIN / (TALL * WIDE), tiles, &j);
+    return;
+  }
   int64_t n = 1;
   for (int i = 0; i < j.m.rank; i++) n *= j.m.size[i];
   hl_parallel_for(n, HL_GRAIN, range, &j);

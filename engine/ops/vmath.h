@@ -160,8 +160,10 @@ HL_INLINE float hl_normal_f32(float x) {
   float z = fabsf(x) * 0.70710678118654752F;
   float inside = z < 1.0F ? z : 1.0F, outside = z < 1.0F ? 1.0F : z;
   outside = outside > 12.0F ? 12.0F : outside; /* beyond: 0 in f32 */
-  float upper = z < 1.0F ? 0.5F - 0.5F * hl_erf_unit_f32(inside) : 0.5F * hl_erfc_tail_f32(outside);
-  float y = x < 0.0F ? upper : 1.0F - upper;
+  /* Both are computed for every x: loops without branches vectorise. */
+  float near = 0.5F - 0.5F * hl_erf_unit_f32(inside), far = 0.5F * hl_erfc_tail_f32(outside);
+  float upper = z < 1.0F ? near : far, lower = 1.0F - upper;
+  float y = x < 0.0F ? upper : lower;
   return x != x ? x : y;
 }
 

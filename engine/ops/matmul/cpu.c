@@ -13,7 +13,7 @@ enum { ROWS = 12 };
 #else
 enum { ROWS = 6 };
 #endif
-enum { COLUMNS = 16, BLOCK_ROWS = 96, BLOCK_COLUMNS = 128, DEPTH = 256 };
+enum { COLUMNS = 16, BLOCK_ROWS = 192, BLOCK_COLUMNS = 256, DEPTH = 256 };
 
 typedef struct job {
   hl_product p;
@@ -22,20 +22,23 @@ typedef struct job {
   int64_t down, across; /* blocks of one product */
 } job;
 
-/* Rows [0, rows) of depth k, as panels of ROWS rows; what is missing in the last is 0. */
-static void pack_a(const job *j, const float *a, int64_t rows, int64_t k, float *restrict to) {
-  int64_t row = j->p.a_row, column = j->p.a_column;
-  for (int64_t first = 0; first < rows; first += ROWS)
-    for (int64_t l = 0; l < k; l++)
-      for (int64_t r = first; r < first + ROWS; r++) *to++ = r < rows ? a[r * row + l * column] : 0;
-}
-
-static void pack_b(const job *j, const float *b, int64_t columns, int64_t k, float *restrict to) {
-  int64_t row = j->p.b_row, column = j->p.b_column;
-  for (int64_t first = 0; first < columns; first += COLUMNS)
-    for (int64_t l = 0; l < k; l++)
-      for (int64_t c = first; c < first + COLUMNS; c++)
-        *to++ = c < columns ? b[l * row + c * column] : 0;
+/* `count` lines of depth k, `line` apart and with elements `step` apart, as panels of `width`
+ * lines; what is missing in the last one is 0. */
+HL_INLINE void pack(const float *from, int64_t line, int64_t step, int64_t count, int64_t k,
+                    const int64_t width, float *restrict to) {
+  for (int64_t first = 0; first < count; first += width, to += width * k) {
+    const float *panel = from + first * line;
+    int64_t lines = hl_min_i64(width, count - first);
+    if (lines < width) memset(to, 0, (size_t)(width * k) * sizeof *to);
+    if (lines == width && line == 1)
+      for (int64_t l = 0; l < k; l++) memcpy(to + l * width, panel + l * step, (size_t)width * 4);
+    else if (step == 1)
+      for (int64_t r = 0; r < lines; r++)
+        for (int64_t l = 0; l < k; l++) to[l * width + r] = panel[r * line + l];
+    else
+      for (int64_t l = 0; l < k; l++)
+        for (int64_t r = 0; r < lines; r++) to[l * width + r] = panel[r * line + l * step];
+  }
 }
 
 /* sum[r] = products of one panel of each. */
@@ -64,8 +67,8 @@ static void multiply(const job *j, const float *a, const float *b, int64_t rows,
                      int64_t k, float *y) {
   float packed_a[BLOCK_ROWS * DEPTH] __attribute__((aligned(64)));
   float packed_b[BLOCK_COLUMNS * DEPTH] __attribute__((aligned(64)));
-  pack_a(j, a, rows, k, packed_a);
-  pack_b(j, b, columns, k, packed_b);
+  pack(a, j->p.a_row, j->p.a_column, rows, k, ROWS, packed_a);
+  pack(b, j->p.b_column, j->p.b_row, columns, k, COLUMNS, packed_b);
   for (int64_t c = 0; c < columns; c += COLUMNS)
     for (int64_t r = 0; r < rows; r += ROWS) {
       lanes16 sum[ROWS];

@@ -99,6 +99,11 @@ HL_INLINE float gelu_argument(float x) {
   return 2 * (float)HL_GELU_C1 * hl_madd((float)HL_GELU_C3 * x * x, x, x);
 }
 
+HL_INLINE float elu(float x, float alpha) {
+  float below = alpha * hl_expm1_below_f32(x < 0 ? x : 0);
+  return x > 0 ? x : x != x ? x : below;
+}
+
 VALUE_KERNEL(neg, -x)
 VALUE_KERNEL(exp, hl_exp_f32(x))
 VALUE_KERNEL(log, hl_log_f32(x))
@@ -113,7 +118,7 @@ VALUE_KERNEL(leaky_relu, x > 0 ? x : parameter * x)
 
 VALUE_KERNEL(rsqrt, 1.0F / sqrtf(x))
 VALUE_KERNEL(reciprocal, 1.0F / x)
-VALUE_KERNEL(elu, x > 0 ? x : parameter * hl_expm1_below_f32(x))
+VALUE_KERNEL(elu, elu(x, parameter))
 VALUE_KERNEL(silu, x *hl_sigmoid_f32(x))
 VALUE_KERNEL(gelu, x *hl_normal_f32(x))
 VALUE_KERNEL(gelu_tanh, x *hl_sigmoid_f32(gelu_argument(x)))
