@@ -37,6 +37,15 @@ local fields = {
       epochs = schema.int { min = 1, max = 100000, doc = "times through the training cases" },
       batch = schema.int { min = 1, max = 4096, doc = "cases in a step" },
       precision = schema.one_of { "f32", default = "f32" },
+      guard = schema.optional(schema.record {
+        doc = "measures how well an invertible network's states are rebuilt",
+        fields = {
+          every = schema.int { min = 1, default = 100, doc = "steps between two measurements, on one image each" },
+          threshold = schema.number { above = 0, default = 1e-3, doc = "largest relative error of a level's state" },
+          action = schema.one_of { "store", "warn", "stop", default = "store",
+            doc = "above it: store that level's activations from then on, only say so, or end the run" },
+        },
+      }),
     },
   },
   evaluate = schema.list(schema.value { family = "metric" }, { doc = "metrics of the validation cases",

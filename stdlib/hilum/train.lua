@@ -12,6 +12,7 @@ local engine = require "hilum.engine"
 local evaluate = require "hilum.evaluate"
 local experiment = require "hilum.experiment"
 local feed = require "hilum.feed"
+local guard = require "hilum.guard"
 local model = require "hilum.model"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
@@ -36,7 +37,14 @@ function train.prepare(spec)
   local net = model.new(spec.model, { seed = spec.seed })
   local step = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
     size = value.plain(spec.data.crop) }
-  return { net = net, step = step, plan = step:plan() }
+  local ready = { net = net, step = step, plan = step:plan() }
+  local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop) })
+  if not watched then return ready end
+  ready.guard = watched
+  local bytes = ready.plan.bytes
+  local peak = watched:peak() + bytes.parameters + bytes.optimiser
+  if peak > bytes.peak then bytes.peak, ready.plan.where = peak, "the guard's measurement" end
+  return ready
 end
 
 --- Opens the data and divides it. Returns set and division, or nil and a problem.
@@ -177,6 +185,42 @@ local function note_step(s, epoch, result, rate)
   end
 end
 
+-- One measurement as a row of the archive's curves.
+local function note_guard(s, errors)
+  local rows = s.run.curves.guard or { step = {} }
+  s.run.curves.guard = rows
+  local n = #rows.step + 1
+  rows.step[n] = s.run.state.step
+  for _, one in ipairs(errors) do
+    rows[one.place] = rows[one.place] or {}
+    rows[one.place][n] = one.error
+  end
+end
+
+-- Measures the rebuilt states where it is time to. Returns true, or nil and a problem.
+local function watch_states(s, batch)
+  local o = s.spec.train.guard
+  if not s.guard or s.run.state.step % o.every ~= 0 then return true end
+  local image = batch.image:slice(1, 1, 1):dense "image"
+  local errors, err = s.guard:measure(image)
+  if not errors then return nil, err end
+  note_guard(s, errors)
+  s.bar:say(string.format("step %d: states come back within %.1e", s.run.state.step, guard.worst(errors)))
+  local bad = guard.first_above(errors, o.threshold)
+  while bad do
+    local text = string.format("step %d: the state at %s comes back with an error of %.1e, more than %.1e",
+      s.run.state.step, bad.place, bad.error, o.threshold)
+    if o.action == "stop" then return nil, problem.new("guard", text) end
+    s.bar:say(text .. (o.action == "store" and ": its activations are stored from now on" or ""))
+    if o.action == "warn" then return true end
+    s.step:keep(s.guard:keep(bad.place))
+    errors, err = s.guard:measure(image)
+    if not errors then return nil, err end
+    bad = guard.first_above(errors, o.threshold)
+  end
+  return true
+end
+
 -- Trains once through the cases. Returns the mean loss and the last rate, or nil and a problem.
 local function learn(s, epoch)
   local batches = s.feed:order(s.sides.train_cases, epoch)
@@ -196,6 +240,8 @@ local function learn(s, epoch)
     if not fine then return nil, lost(s, epoch, step, cases, tostring(why)) end
     result.probability:free()
     note_step(s, epoch, result, rate)
+    fine, why = watch_states(s, batch)
+    if not fine then return nil, why end
     sum = sum + result.loss
     s.bar:update("training", s.run.state.step, s.total_steps,
       string.format("epoch %d/%d  loss %.4f", epoch, s.spec.train.epochs, result.loss))
@@ -327,7 +373,7 @@ function train.run(spec, o)
   local size, batch = value.plain(spec.data.crop), spec.train.batch
   local s = {
     spec = spec, out = o.out, bar = o.bar, set = o.set, sides = o.sides,
-    net = o.ready.net, step = o.ready.step,
+    net = o.ready.net, step = o.ready.step, guard = o.ready.guard,
     feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed, augment = spec.augment }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
     run = new_run(spec, o), watched = watched(o.sides, spec.seed), threshold = threshold_of(spec), saved = 0,

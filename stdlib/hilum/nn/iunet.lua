@@ -95,7 +95,7 @@ local function down(b, parts, net)
   local skips = {}
   for i, level in ipairs(net.plan) do
     parts = b:scope(string.format("down[%d]", i), function()
-      b:mark(parts)
+      if net.rebuild then b:mark(parts) end
       local state, matrix = couplings(b, parts, net, "down", i)
       b:note("couplings", state)
       if not level.skip then return state end
@@ -121,7 +121,7 @@ end
 local function up(b, parts, skips, net)
   for i = #net.plan, 1, -1 do
     parts = b:scope(string.format("up[%d]", i), function()
-      b:mark(skips[i] and { skips[i], table.unpack(parts) } or parts)
+      if net.rebuild then b:mark(skips[i] and { skips[i], table.unpack(parts) } or parts) end
       local state = couplings(b, joined(b, parts, skips[i], net, i), net, "up", i)
       b:note("couplings", state)
       for _, scale in ipairs(net.spec.heads.scales) do
