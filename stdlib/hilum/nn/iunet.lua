@@ -61,9 +61,11 @@ end
 
 local function mixing_matrix(b, net, name, channels)
   local m = net.spec.mixing
-  return orthogonal.matrix(b, {
-    name = name, n = channels, method = m.method, start = m.start, learnable = m.learnable,
-  })
+  return function()
+    return orthogonal.matrix(b, {
+      name = name, n = channels, method = m.method, start = m.start, learnable = m.learnable,
+    })
+  end
 end
 
 -- The couplings of a level with their mixings. A mixing that would come last on the way down is returned: it is

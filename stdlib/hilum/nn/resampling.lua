@@ -21,15 +21,18 @@ local function with(parts, ...)
   return table.unpack(list)
 end
 
---- The channels of the parts dealt out anew, multiplied by an orthogonal matrix if there is one.
+-- Matrices are given as functions: each body of a block makes its own, so that in rebuild mode not even they are
+-- kept from the way forward.
+
+--- The channels of the parts dealt out anew, multiplied by an orthogonal matrix() if there is one.
 function resampling.repartition(b, parts, sizes, matrix, rebuild)
   local before = resampling.sizes_of(parts)
   return { b:invertible(parts, rebuild, function(...)
     if not matrix then return op.regroup(with({ ... }, { sizes = sizes })) end
-    return op.mix(with({ ... }, matrix, { sizes = sizes }))
+    return op.mix(with({ ... }, matrix(), { sizes = sizes }))
   end, function(...)
     if not matrix then return op.regroup(with({ ... }, { sizes = before })) end
-    return op.mix(with({ ... }, matrix, { sizes = before, transpose = true }))
+    return op.mix(with({ ... }, matrix(), { sizes = before, transpose = true }))
   end) }
 end
 
@@ -37,17 +40,19 @@ end
 --- o: { stride, direction, method, start, matrix, learnable }
 function resampling.resample(b, parts, sizes, o, rebuild)
   local before = resampling.sizes_of(parts)
-  local sigma = levels.product(o.stride)
-  local matrix = orthogonal.matrix(b, {
-    name = "resample.weight", n = sigma, count = o.direction == "down" and before[1] or sizes[1], method = o.method,
-    start = o.start, stride = o.stride, matrix = o.matrix, learnable = o.learnable,
-  })
+  local count = o.direction == "down" and before[1] or sizes[1]
+  local function matrix()
+    return orthogonal.matrix(b, {
+      name = "resample.weight", n = levels.product(o.stride), count = count, method = o.method, start = o.start,
+      stride = o.stride, matrix = o.matrix, learnable = o.learnable,
+    })
+  end
   local there, back = op.resample_down, op.resample_up
   if o.direction == "up" then there, back = back, there end
   return { b:invertible(parts, rebuild, function(...)
-    return there(with({ ... }, matrix, { stride = o.stride, sizes = sizes }))
+    return there(with({ ... }, matrix(), { stride = o.stride, sizes = sizes }))
   end, function(...)
-    return back(with({ ... }, matrix, { stride = o.stride, sizes = before }))
+    return back(with({ ... }, matrix(), { stride = o.stride, sizes = before }))
   end) }
 end
 
