@@ -53,8 +53,7 @@ struct hl_index {
   const char **series_files;
 };
 
-/* --- Looking at files ----------------------------------------------------------------------------
- */
+/* ---- Looking at files ---- */
 
 static hl_status look_at_reading(look *l) {
   HL_TRY(hl_problems_new(&l->problems, &l->err));
@@ -87,8 +86,7 @@ static void forget(look *l) {
   hl_problems_free(l->problems);
 }
 
-/* --- Keeping what was found ----------------------------------------------------------------------
- */
+/* ---- Keeping what was found ---- */
 
 static hl_status no_memory(hl_err *e) {
   return hl_fail(e, HL_ENOMEM, "no memory for an index");
@@ -223,8 +221,7 @@ static hl_status look_at_all(hl_index *ix, const char *folder, hl_progress progr
   return status;
 }
 
-/* --- Series --------------------------------------------------------------------------------------
- */
+/* ---- Series ---- */
 
 static size_t folder_length(const char *path) {
   const char *slash = strrchr(path, '/');
@@ -324,8 +321,7 @@ static hl_status find_series(hl_index *ix, hl_err *e) {
   return HL_OK;
 }
 
-/* --- Readings ------------------------------------------------------------------------------------
- */
+/* ---- Readings ---- */
 
 static int64_t series_by_uid(const hl_index *ix, const char *uid) {
   for (int64_t i = 0; i < ix->n_series; i++)
@@ -380,8 +376,7 @@ static void match_readings(hl_index *ix) {
   }
 }
 
-/* --- The index -----------------------------------------------------------------------------------
- */
+/* ---- The index ---- */
 
 static hl_status check_some(const hl_index *ix, const char *folder, hl_err *e) {
   if (ix->n_series > 0 || ix->counts.ct_xml > 0 || ix->counts.radiograph_xml > 0) return HL_OK;

@@ -74,8 +74,7 @@ static void check(reading *r, hl_status status) {
   if (status != HL_OK) fail(r, status);
 }
 
-/* --- Values -------------------------------------------------------------------------------------
- */
+/* ---- Values ---- */
 
 static const char *trimmed(reading *r) {
   char *s = r->text, *end = s + r->n_text;
@@ -122,8 +121,7 @@ static void keep_text(reading *r, char *to, size_t room, const char *tag) {
   memcpy(to, s, strlen(s) + 1);
 }
 
-/* --- Marks --------------------------------------------------------------------------------------
- */
+/* ---- Marks ---- */
 
 static void begin_mark(reading *r, bool non_nodule) {
   r->at = IN_NODULE;
@@ -225,8 +223,7 @@ static void end_inclusion(reading *r) {
                     line_of(r), s);
 }
 
-/* --- Events -------------------------------------------------------------------------------------
- */
+/* ---- Events ---- */
 
 static bool is(const char *tag, const char *name) {
   return strcasecmp(tag, name) == 0;
@@ -393,8 +390,7 @@ static void on_error(void *ctx, xmlErrorPtr error) {
        hl_fail(r->err, code, "%s: line %d: not well-formed XML: %s", r->path, error->line, text));
 }
 
-/* --- The file -----------------------------------------------------------------------------------
- */
+/* ---- The file ---- */
 
 static hl_status refuse_file(const char *path, hl_err *e) {
   return hl_fail(e, HL_EIO, "%s: cannot be read: %s", path, strerror(errno));

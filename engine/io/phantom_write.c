@@ -15,11 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Says which phantom a complete folder holds; hidden, so that the index leaves it out. */
 static const char MANIFEST[] = ".hilum-phantom";
-enum { MANIFEST_TEXT = 160 };
+/* While it is being written, a folder is called NAME.part-XXXXXX. */
+static const char PART[] = ".part-XXXXXX";
+enum { MANIFEST_TEXT = 160, LEFTOVER_S = 3600 };
 
 static void manifest_text(char out[MANIFEST_TEXT], const hl_phantom_options *o) {
   snprintf(out, MANIFEST_TEXT, "hilum phantom %d: cases %d nodules %d seed %llu\n",
@@ -67,8 +70,7 @@ static void remove_tree(const char *folder) {
   nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* --- One case -----------------------------------------------------------------------------------
- */
+/* ---- One case ---- */
 
 static hl_dicom_header header_of(const hl_phantom_scan *s, const char *patient) {
   const hl_shape *shape = hl_tensor_shape(s->voxels);
@@ -126,8 +128,7 @@ static hl_status write_case(const char *folder, const hl_phantom_options *o, int
   return status;
 }
 
-/* --- The whole ----------------------------------------------------------------------------------
- */
+/* ---- The whole ---- */
 
 static hl_status write_manifest(const char *folder, const hl_phantom_options *o, hl_err *e) {
   char path[PATH_MAX], text[MANIFEST_TEXT];
@@ -196,6 +197,24 @@ static hl_status put_in_place(const char *from, const char *to, const hl_phantom
   return hl_fail(e, HL_EIO, "%s: cannot be put in place: %s", to, strerror(reason));
 }
 
+/* What killed processes left beside the folder; younger ones may still be at work. */
+static void remove_leftovers(const char *target) {
+  char parent[PATH_MAX], path[PATH_MAX];
+  const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
+  snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - target) + 1 : 1,
+           slash ? target : ".");
+  DIR *d = opendir(parent);
+  if (!d) return;
+  size_t n = strlen(name);
+  for (struct dirent *one = readdir(d); one; one = readdir(d)) {
+    struct stat st;
+    bool part = strncmp(one->d_name, name, n) == 0 && strncmp(one->d_name + n, PART, 6) == 0;
+    if (!part || join(path, parent, one->d_name, NULL) != HL_OK) continue;
+    if (lstat(path, &st) == 0 && time(NULL) - st.st_mtime > LEFTOVER_S) remove_tree(path);
+  }
+  closedir(d);
+}
+
 static hl_status check_options(const hl_phantom_options *o, hl_err *e) {
   if (o->cases >= 1 && o->cases <= 1000 && o->nodules >= 1 && o->nodules <= HL_PHANTOM_NODULES)
     return HL_OK;
@@ -215,7 +234,7 @@ hl_status hl_phantom_write(const char *folder, const hl_phantom_options *options
   char temporary[PATH_MAX], target[PATH_MAX];
   HL_TRY(check_options(options, e));
   int length = (int)without_slashes(folder);
-  int n = snprintf(temporary, sizeof temporary, "%.*s.part-XXXXXX", length, folder);
+  int n = snprintf(temporary, sizeof temporary, "%.*s%s", length, folder, PART);
   if (n < 0 || n >= PATH_MAX) return hl_fail(e, HL_EINVAL, "%s: the path is too long", folder);
   snprintf(target, sizeof target, "%.*s", length, folder);
   found there = look(target, options);
@@ -230,6 +249,9 @@ hl_status hl_phantom_write(const char *folder, const hl_phantom_options *options
   chmod(temporary, 0755);
   hl_status status = write_all(temporary, options, progress, ctx, e);
   if (status == HL_OK) status = put_in_place(temporary, target, options, e);
-  if (status != HL_OK) remove_tree(temporary);
+  if (status != HL_OK)
+    remove_tree(temporary);
+  else
+    remove_leftovers(target);
   return status;
 }

@@ -63,8 +63,7 @@ static int64_t now_ms(void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* --- In the reader process ----------------------------------------------------------------------
- */
+/* ---- In the reader process ---- */
 
 static void limit(__rlimit_resource_t what, rlim_t value) {
   struct rlimit l;
@@ -127,8 +126,7 @@ static void work(const run *r, slot *mine, int pipe) {
   }
 }
 
-/* --- In the parent ------------------------------------------------------------------------------
- */
+/* ---- In the parent ---- */
 
 static hl_status start(run *r, int p, hl_err *e) {
   int ends[2];

@@ -38,8 +38,7 @@ typedef struct stack {
   hl_problems *problems;
 } stack;
 
-/* --- Headers ------------------------------------------------------------------------------------
- */
+/* ---- Headers ---- */
 
 static hl_status check_alone(const slice *s, hl_err *e) {
   const hl_dicom_header *h = &s->h;
@@ -128,8 +127,7 @@ static void check_rescale(const stack *st) {
                     (long long)without, (long long)st->n);
 }
 
-/* --- Order --------------------------------------------------------------------------------------
- */
+/* ---- Order ---- */
 
 static double dot(const double *a, const double *b) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
@@ -230,8 +228,7 @@ static hl_status check_steps(hl_series *s, const stack *st, hl_err *e) {
   return HL_OK;
 }
 
-/* --- Geometry -----------------------------------------------------------------------------------
- */
+/* ---- Geometry ---- */
 
 static int compare_uid(const void *a, const void *b) {
   return strcmp(((const hl_slice_uid *)a)->uid, ((const hl_slice_uid *)b)->uid);
@@ -299,8 +296,7 @@ static hl_status arrange(hl_series *s, stack *st, hl_err *e) {
   return set_geometry(s, st, kept, e);
 }
 
-/* --- Voxels -------------------------------------------------------------------------------------
- */
+/* ---- Voxels ---- */
 
 typedef struct decoding {
   const slice **slices; /* kept ones */
@@ -351,8 +347,7 @@ static hl_status read_voxels(hl_series *s, const stack *st, const hl_reader_limi
   return status;
 }
 
-/* --- The series ---------------------------------------------------------------------------------
- */
+/* ---- The series ---- */
 
 static hl_status read_series(hl_series *s, stack *st, const char *const *files,
                              const hl_series_options *options, hl_err *e) {

@@ -139,8 +139,7 @@ hl_status hl_outline_fill(hl_mask_window *w, const hl_outline *outlines, int64_t
   return HL_OK;
 }
 
-/* --- From a mask to an outline -----------------------------------------------------------------
- */
+/* ---- From a mask to an outline ---- */
 
 typedef struct tracer {
   uint8_t *grown; /* the part and its four-neighbours, with a frame of two empty pixels */

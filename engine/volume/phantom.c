@@ -47,8 +47,7 @@ hl_status hl_phantom_uid(char out[HL_PHANTOM_UID_TEXT], const hl_phantom_options
   return HL_OK;
 }
 
-/* --- Rendering ----------------------------------------------------------------------------------
- */
+/* ---- Rendering ---- */
 
 typedef struct canvas {
   const hl_phantom_scan *scan;
@@ -140,8 +139,7 @@ static void paint_finding(canvas *v, const finding *f) {
   paint(v, f->shape.centre, 1.5 * f->shape.radius_mm + 3, nodule_brush, f);
 }
 
-/* --- Noise --------------------------------------------------------------------------------------
- */
+/* ---- Noise ---- */
 
 /* Nearly normal, of deviation 1: four 16-bit uniforms. The kernel below mixes nine of them. */
 static float draw_one(hl_rng *r) {
@@ -193,8 +191,7 @@ static void store_rows(int64_t begin, int64_t end, void *ctx) {
   }
 }
 
-/* --- The scan -----------------------------------------------------------------------------------
- */
+/* ---- The scan ---- */
 
 static void set_geometry(hl_phantom_scan *s, hl_rng *r) {
   double pixel = nearbyint(uniform(r, 1.05, 1.14) * 1000) / 1000, step = 1.9;

@@ -42,8 +42,7 @@ static inline double uniform(hl_rng *r, double lo, double hi) {
 }
 vec random_direction(hl_rng *r);
 
-/* --- anatomy.c ----------------------------------------------------------------------------------
- */
+/* ---- anatomy.c ---- */
 
 enum { WARPS = 4 };
 
@@ -67,8 +66,7 @@ double lung_distance(const chest *c, vec at);
 /* Hounsfield units without vessels, nodules and noise. */
 double chest_hu(const chest *c, vec at);
 
-/* --- vessels.c ----------------------------------------------------------------------------------
- */
+/* ---- vessels.c ---- */
 
 enum { MOST_TUBES = 6000 };
 
@@ -88,8 +86,7 @@ void tubes_grow(tubes *t, const chest *c, hl_rng *r);
 /* Signed distance to the surface of one piece. */
 double tube_distance(const tube *t, vec at);
 
-/* --- nodules.c ----------------------------------------------------------------------------------
- */
+/* ---- nodules.c ---- */
 
 enum { WAVES = 8, SPICULES = 14 };
 
@@ -120,8 +117,7 @@ surface surface_vary(const surface *s, double larger_mm, double waves_mm, hl_rng
 bool finding_random(finding *out, const chest *c, const tubes *t, const finding *before,
                     int n_before, int64_t number, hl_rng *r);
 
-/* --- readers.c ----------------------------------------------------------------------------------
- */
+/* ---- readers.c ---- */
 
 enum { READERS = 4 };
 

@@ -10,8 +10,7 @@
 
 enum { SLICES = 6, SIDE = 16 };
 
-/* --- Small series of our own ---------------------------------------------------------------------
- */
+/* ---- Small series of our own ---- */
 
 static hl_dicom_header header_at(int k) {
   hl_dicom_header h = {.rows = SIDE,
@@ -237,8 +236,7 @@ static void test_damaged_slices(void) {
   hl_problems_free(p);
 }
 
-/* --- Every cut and many flips of a header --------------------------------------------------------
- */
+/* ---- Every cut and many flips of a header ---- */
 
 static void test_header_damage(void) {
   size_t n;
@@ -275,8 +273,7 @@ static void test_header_damage(void) {
   free(bytes);
 }
 
-/* --- Shared material: fifteen transfer syntaxes --------------------------------------------------
- */
+/* ---- Shared material: fifteen transfer syntaxes ---- */
 
 typedef struct decoded {
   char path[64][PATH_MAX];

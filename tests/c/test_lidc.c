@@ -209,8 +209,7 @@ static void test_no_memory(void) {
   is_int(wrong, 0, "each time it was said, and nothing was made");
 }
 
-/* --- The collection's files ----------------------------------------------------------------------
- */
+/* ---- The collection's files ---- */
 
 static struct {
   int64_t files, ct, radiographs, others, failed;

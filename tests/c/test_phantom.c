@@ -10,11 +10,11 @@
 #include <hilum/series.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 
 enum { SIDE = 32, VOXELS = SIDE * SIDE * SIDE };
 
-/* --- What it promises ----------------------------------------------------------------------------
- */
+/* ---- What it promises ---- */
 
 typedef struct tally {
   int cases, hard, lost, readings;
@@ -182,8 +182,7 @@ static void test_same_again(void) {
   fails(hl_phantom_scan_new(&a, &o, 0, &e), HL_EINVAL, &e, "5 nodules", "too many nodules");
 }
 
-/* --- On disk -------------------------------------------------------------------------------------
- */
+/* ---- On disk ---- */
 
 static int entries(const char *folder) {
   DIR *d = opendir(folder);
@@ -262,6 +261,15 @@ static void test_disk(void) {
            "other options, and a slash");
   is_int(entries(folder), 2, "replace it");
   is_int(entries(in_scratch("deep/er")), 1, "nothing beside it");
+
+  const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+  make_folder(in_scratch("deep/er/phantom.part-dead00"));
+  write_text(in_scratch("deep/er/phantom.part-dead00/x"), "x");
+  make_folder(in_scratch("deep/er/phantom.part-young0"));
+  utimensat(AT_FDCWD, in_scratch("deep/er/phantom.part-dead00"), old, 0);
+  o.seed = 6;
+  succeeds(hl_phantom_write(folder, &o, NULL, NULL, &e), &e, "beside what a kill left");
+  is_int(entries(in_scratch("deep/er")), 2, "the old is removed, the young is not");
 
   o.cases = 3;
   fails(hl_phantom_write(in_scratch("deep/never"), &o, stop_at_one, NULL, &e), HL_ECANCELLED, &e,
