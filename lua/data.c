@@ -521,6 +521,13 @@ static void push_crop(lua_State *L, const hl_crop *c) {
   lua_setfield(L, -2, "readers");
 }
 
+static hl_crop *new_crop(lua_State *L) {
+  hl_crop *crop = lua_newuserdatauv(L, sizeof *crop, 0);
+  memset(crop, 0, sizeof *crop);
+  luaL_setmetatable(L, HLL_CROP);
+  return crop;
+}
+
 /* nodules:crop(i, voxels, { size, spacing_mm, window_hu }) -> { image, truth, valid, readers, cut }
  */
 static int l_nodules_crop(lua_State *L) {
@@ -528,11 +535,23 @@ static int l_nodules_crop(lua_State *L) {
   lua_Integer i = luaL_checkinteger(L, 2);
   hl_tensor *voxels = hll_check_tensor(L, 3);
   hl_crop_options o = check_crop(L, 4);
-  hl_crop *crop = lua_newuserdatauv(L, sizeof *crop, 0);
-  memset(crop, 0, sizeof *crop);
-  luaL_setmetatable(L, HLL_CROP);
+  hl_crop *crop = new_crop(L);
   hl_err e = {0};
   if (hl_nodule_crop(crop, ns, i - 1, voxels, &o, &e) != HL_OK) return hll_raise(L, &e);
+  hll_account(L, hl_tensor_bytes(crop->image) * 3);
+  push_crop(L, crop);
+  return 1;
+}
+
+/* nodules:whole(voxels, { size, spacing_mm (not read), window_hu }) -> { image, truth, valid,
+ * readers (none), cut }: the scan from edge to edge */
+static int l_nodules_whole(lua_State *L) {
+  const hl_nodules *ns = check_nodules(L, 1);
+  hl_tensor *voxels = hll_check_tensor(L, 2);
+  hl_crop_options o = check_crop(L, 3);
+  hl_crop *crop = new_crop(L);
+  hl_err e = {0};
+  if (hl_nodules_whole(crop, ns, voxels, &o, &e) != HL_OK) return hll_raise(L, &e);
   hll_account(L, hl_tensor_bytes(crop->image) * 3);
   push_crop(L, crop);
   return 1;
@@ -582,6 +601,7 @@ void hll_open_data(lua_State *L) {
   static const luaL_Reg nodules[] = {{"list", l_nodules_list},
                                      {"left_out", l_nodules_left_out},
                                      {"crop", l_nodules_crop},
+                                     {"whole", l_nodules_whole},
                                      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"index", l_index},
                                        {"read_series", l_read_series},

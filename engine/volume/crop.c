@@ -1,4 +1,4 @@
-/* A nodule's surroundings on a grid of their own. */
+/* A nodule's surroundings, or the whole scan, on a grid of their own. */
 #include "internal.h"
 
 #include <math.h>
@@ -176,6 +176,109 @@ hl_status hl_nodule_crop(hl_crop *out, const hl_nodules *ns, int64_t i, const hl
   *out = (hl_crop){0};
   if (i < 0 || i >= ns->n) return hl_fail(e, HL_EINVAL, "no nodule %lld", (long long)i);
   hl_status status = crop(out, ns, i, voxels, options, e);
+  if (status != HL_OK) hl_crop_clear(out);
+  return status;
+}
+
+/* ---- the whole scan ---- */
+
+/* A box of voxels of a grid as a grid of its own. */
+typedef struct part {
+  hl_grid grid;
+  int64_t first[3];
+} part;
+
+static hl_grid grid_over(const hl_grid *scan, const int64_t size[3]) {
+  hl_grid to = {0};
+  for (int a = 0; a < 3; a++) {
+    double edge[2];
+    edges_mm(scan, a, 0, scan->size[a], edge);
+    to.size[a] = size[a];
+    to.spacing_mm[a] = (edge[1] - edge[0]) / (double)size[a];
+    to.origin_mm[a] = edge[0] + to.spacing_mm[a] / 2;
+  }
+  return to;
+}
+
+/* The voxels of `whole` around a finding, so that the cost is the finding's and not the scan's. */
+static part part_around(const hl_nodules *ns, const group *g, const hl_grid *whole) {
+  part out = {.grid = *whole};
+  for (int a = 0; a < 3; a++) {
+    double edge[2], spacing = whole->spacing_mm[a], start = whole->origin_mm[a];
+    edges_mm(&ns->grid, a, g->first[a] - 1, g->size[a] + 2, edge);
+    double lo = floor((edge[0] - start) / spacing), hi = ceil((edge[1] - start) / spacing);
+    int64_t last = whole->size[a] - 1;
+    out.first[a] = lo < 0 ? 0 : lo > (double)last ? last : (int64_t)lo;
+    if (hi < (double)last) last = hi < (double)out.first[a] ? out.first[a] : (int64_t)hi;
+    out.grid.size[a] = last - out.first[a] + 1;
+    out.grid.origin_mm[a] = start + (double)out.first[a] * spacing;
+  }
+  return out;
+}
+
+/* How many readers' masks of a finding hold each voxel of the part: new image-layout u8. */
+static hl_status votes_of(hl_tensor **out, const hl_nodules *ns, const group *g, const part *at,
+                          hl_err *e) {
+  HL_TRY(new_mask(out, &at->grid, "votes", e));
+  hl_status status = HL_OK;
+  for (int r = 0; r < g->n && status == HL_OK; r++)
+    status = add_piece(ns, &ns->pieces[g->members[r]], &at->grid, hl_tensor_u8(*out), e);
+  if (status == HL_OK) return HL_OK;
+  hl_tensor_unref(*out);
+  *out = NULL;
+  return status;
+}
+
+/* Writes `value` into the whole grid's mask where a finding has at least `needed` votes, and, if
+ * `unless` is there, that mask is 0. */
+static hl_status lay_finding(hl_tensor *mask, uint8_t value, const hl_tensor *unless,
+                             const hl_nodules *ns, const group *g, double needed,
+                             const hl_grid *whole, hl_err *e) {
+  part at = part_around(ns, g, whole);
+  hl_tensor *votes = NULL;
+  HL_TRY(votes_of(&votes, ns, g, &at, e));
+  const uint8_t *from = hl_tensor_u8(votes);
+  for (int64_t z = 0; z < at.grid.size[0]; z++)
+    for (int64_t y = 0; y < at.grid.size[1]; y++) {
+      int64_t row = (z + at.first[0]) * whole->size[1] + y + at.first[1];
+      for (int64_t x = 0; x < at.grid.size[2]; x++) {
+        int64_t v = row * whole->size[2] + x + at.first[2];
+        if (*from++ >= needed && (!unless || !hl_tensor_u8(unless)[v]))
+          hl_tensor_u8(mask)[v] = value;
+      }
+    }
+  hl_tensor_unref(votes);
+  return HL_OK;
+}
+
+/* The nodules first, then what was left out: no reader's vote for it counts as background. */
+static hl_status lay_findings(hl_crop *out, const hl_nodules *ns, const hl_grid *whole, hl_err *e) {
+  HL_TRY(new_mask(&out->truth, whole, "truth", e));
+  for (int64_t i = 0; i < ns->n; i++) {
+    const group *g = &ns->groups[i];
+    double needed = ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : g->n);
+    HL_TRY(lay_finding(out->truth, 1, NULL, ns, g, needed, whole, e));
+  }
+  for (int64_t i = ns->n; i < ns->n_groups; i++)
+    HL_TRY(lay_finding(out->valid, 0, out->truth, ns, &ns->groups[i], 1, whole, e));
+  return HL_OK;
+}
+
+static hl_status whole(hl_crop *out, const hl_nodules *ns, const hl_tensor *voxels,
+                       const hl_crop_options *options, hl_err *e) {
+  for (int a = 0; a < 3; a++)
+    if (options->size[a] < 1)
+      return hl_fail(e, HL_EINVAL, "a grid of %lld voxels", (long long)options->size[a]);
+  hl_grid to = grid_over(&ns->grid, options->size);
+  HL_TRY(hl_grid_check(&to, e));
+  HL_TRY(crop_image(out, ns, voxels, &to, options->window_hu, e));
+  return lay_findings(out, ns, &to, e);
+}
+
+hl_status hl_nodules_whole(hl_crop *out, const hl_nodules *ns, const hl_tensor *voxels,
+                           const hl_crop_options *options, hl_err *e) {
+  *out = (hl_crop){0};
+  hl_status status = whole(out, ns, voxels, options, e);
   if (status != HL_OK) hl_crop_clear(out);
   return status;
 }

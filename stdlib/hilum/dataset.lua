@@ -41,7 +41,9 @@ local function scan_fields(crop)
     spacing_mm = schema.zyx { default = 1, whole = false, above = 0, doc = "of the resampled crop" },
     window_hu = schema.list(schema.number {}, { default = { -1000, 400 }, min = 2, max = 2,
       doc = "Hounsfield units that become 0 and 1" }),
-    crop = schema.zyx { default = crop, min = 1, max = 1024, doc = "voxels around the nodule's centre" },
+    crop = schema.zyx { default = crop, min = 1, max = 1024, doc = "voxels of the image" },
+    extent = schema.one_of { "nodule", "scan", default = "nodule",
+      doc = "what the image covers: spacing_mm around each nodule, or each scan with all its nodules, edge to edge" },
   }
 end
 

@@ -284,6 +284,44 @@ static void test_crop(void) {
   hl_marks_free(m);
 }
 
+/* The whole scan, on its own grid and on one twice as fine in x. */
+static void test_whole(void) {
+  hl_marks *m = begin();
+  hl_err e = {0};
+  hl_nodules *ns;
+  for (int r = 0; r < 4; r++) {
+    session(m);
+    add_box(m, "a", 3, 6, 15, 20, r == 3 ? 6 : 4);
+    if (r == 0) add_box(m, "other", 4, 4, 24, 20, 3);
+  }
+  hl_marks_finish(m);
+  hl_desc d = {.dtype = HL_I16, .layout = HL_PLAIN, .shape = hl_shape_make(3, grid.size)};
+  hl_tensor *voxels;
+  if (hl_tensor_new(&voxels, &d, hl_ledger_main(), HL_MEM_DATA, "test", &e) != HL_OK) return;
+  for (int64_t i = 0; i < hl_tensor_numel(voxels); i++)
+    hl_tensor_i16(voxels)[i] = (int16_t)(100 * (i % NX) - 2000);
+  hl_nodule_rule rule = hl_nodule_rule_default();
+  succeeds(hl_nodules_find(&ns, m, &grid, &slices, &rule, NULL, &e), &e, "a nodule and a finding");
+  hl_crop_options o = {.size = {NZ, grid.size[1], NX}, .window_hu = {-1000, 1000}};
+  hl_crop c;
+  succeeds(hl_nodules_whole(&c, ns, voxels, &o, &e), &e, "the scan on its own grid");
+  is_int(sum(c.truth), 7 * 7 * 4, "truth: what two of four drew");
+  is_int(sum(c.valid), hl_tensor_numel(c.valid) - 25, "only the other finding is not valid");
+  is_near(hl_tensor_f32(c.image)[15], 0.25, 1e-6, "column 15 is -500 HU: 0.25");
+  is_int(c.readers, 0, "no masks of readers");
+  hl_crop_clear(&c);
+  o.size[2] = (int64_t)2 * NX;
+  succeeds(hl_nodules_whole(&c, ns, voxels, &o, &e), &e, "twice as fine along x");
+  is_int(sum(c.truth), 14 * 7 * 4, "the nodule has twice the voxels");
+  is_int(sum(c.valid), hl_tensor_numel(c.valid) - 50, "so has the finding");
+  hl_crop_clear(&c);
+  o.size[0] = 0;
+  fails(hl_nodules_whole(&c, ns, voxels, &o, &e), HL_EINVAL, &e, "0 voxels", "an empty grid");
+  hl_nodules_free(ns);
+  hl_tensor_unref(voxels);
+  hl_marks_free(m);
+}
+
 static void test_refusals(void) {
   hl_marks *m = begin();
   hl_err e = {0};
@@ -324,13 +362,15 @@ static void test_no_memory(void) {
   int failures = 0, wrong = 0;
   for (long n = 0; n < 500; n++) {
     hl_nodules *ns = NULL;
-    hl_crop c = {0};
+    hl_crop c = {0}, w = {0};
     memset(&e, 0, sizeof e);
     hl_test_fail_after(n);
     hl_status status = hl_nodules_find(&ns, m, &grid, &slices, &rule, NULL, &e);
     if (status == HL_OK) status = hl_nodule_crop(&c, ns, 0, voxels, &o, &e);
+    if (status == HL_OK) status = hl_nodules_whole(&w, ns, voxels, &o, &e);
     hl_test_fail_after(-1);
-    wrong += status != HL_OK && (status != HL_ENOMEM || c.image != NULL);
+    wrong += status != HL_OK && (status != HL_ENOMEM || w.image != NULL);
+    hl_crop_clear(&w);
     hl_crop_clear(&c);
     hl_nodules_free(ns);
     if (status == HL_OK) break;
@@ -351,6 +391,7 @@ int main(void) {
   test_gap();
   test_places();
   test_crop();
+  test_whole();
   test_refusals();
   return tap_done();
 }

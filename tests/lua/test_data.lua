@@ -15,7 +15,8 @@ local source = dataset.phantom { cases = 2, nodules_per_case = 2, seed = 11, cro
 
 local function with_folder(s, where)
   return { folder = where, cases = s.cases, nodules_per_case = s.nodules_per_case, seed = s.seed,
-    nodules = s.nodules, consensus = s.consensus, spacing_mm = s.spacing_mm, window_hu = s.window_hu, crop = s.crop }
+    nodules = s.nodules, consensus = s.consensus, spacing_mm = s.spacing_mm, window_hu = s.window_hu, crop = s.crop,
+    extent = s.extent }
 end
 
 local seen = {}
@@ -52,6 +53,19 @@ local other = lidc.open(with_folder(dataset.phantom { cases = 2, crop = 16, nodu
   folder))
 t.is(other.hash, set.hash, "the hash is of the data, not of the protocol")
 t.ok(#other.cases < #set.cases or #other.cases == 4, "the rule decides which nodules count")
+
+-- ---- whole scans ----
+
+local scans = assert(require("hilum.data.phantom").open(with_folder(dataset.phantom { cases = 2, nodules_per_case = 2,
+  seed = 11, crop = { 32, 64, 48 }, extent = "scan" }, folder)))
+t.is(#scans.cases, 2, "one case for each scan")
+t.ok(tostring(scans.protocol):find "32 × 64 × 48 voxels over the whole scan", tostring(scans.protocol))
+local whole = scans:load(1)
+t.is(table.concat(whole.image.shape, " "), "1 1 32 64 48", "on the grid that was asked for")
+t.ok(whole.valid:stats().min == 1, "all of it is scan, and both findings are nodules")
+t.is(#whole.readers, 0, "masks of readers belong to nodules")
+t.ok(math.abs(scans.cases[1].volume_mm3 - set.cases[1].volume_mm3 - set.cases[2].volume_mm3) < 1e-6,
+  "its volume is that of its nodules")
 
 -- ---- by hand ----
 

@@ -107,6 +107,14 @@ HL_MUST_CHECK hl_status hl_nodule_crop(hl_crop *out, const hl_nodules *ns, int64
                                        hl_err *e);
 void hl_crop_clear(hl_crop *c);
 
+/* The whole scan on a grid of options->size voxels that covers it from edge to edge, whatever its
+ * spacing (options->spacing_mm is not read). Image and masks are resampled as for a nodule; truth
+ * is the consensus of every nodule, and not valid are the findings that are none: outlined by too
+ * few readers, too small, or without a consensus. No masks of readers, and nothing is cut. */
+HL_MUST_CHECK hl_status hl_nodules_whole(hl_crop *out, const hl_nodules *ns,
+                                         const hl_tensor *voxels, const hl_crop_options *options,
+                                         hl_err *e);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,4 @@
--- A folder of LIDC-IDRI as a set of cases: one case for each nodule.
+-- A folder of LIDC-IDRI as a set of cases: one case for each nodule, or one for each scan with nodules.
 --
 -- Every series is read once, all of its crops are made, then its volume is let go; the crops stay in memory.
 
@@ -22,10 +22,11 @@ function Protocol.__tostring(p)
   local function by(v, form)
     return string.format(form .. " × " .. form .. " × " .. form, v[1], v[2], v[3])
   end
+  local place = p.extent == "scan" and "over the whole scan"
+    or string.format("of %s mm around the nodule", by(p.spacing_mm, "%g"))
   return string.format(
-    "%s voxels of %s mm around the nodule, %g to %g HU; nodules of %g mm and more by %d readers and more; "
-    .. "truth: %g of the %s (%s)",
-    by(p.crop, "%d"), by(p.spacing_mm, "%g"), p.window_hu[1], p.window_hu[2], p.min_diameter_mm, p.min_readers,
+    "%s voxels %s, %g to %g HU; nodules of %g mm and more by %d readers and more; truth: %g of the %s (%s)",
+    by(p.crop, "%d"), place, p.window_hu[1], p.window_hu[2], p.min_diameter_mm, p.min_readers,
     p.consensus_level, p.consensus_of, p.semantics)
 end
 
@@ -35,7 +36,8 @@ end
 
 local function protocol_of(source)
   return setmetatable({
-    crop = copy(source.crop), spacing_mm = copy(source.spacing_mm), window_hu = copy(source.window_hu),
+    crop = copy(source.crop), extent = source.extent or "nodule", spacing_mm = copy(source.spacing_mm),
+    window_hu = copy(source.window_hu),
     min_diameter_mm = source.nodules.min_diameter_mm, min_readers = source.nodules.min_readers,
     consensus_level = source.consensus.level, consensus_of = source.consensus.of,
     semantics = "interior", gap_mm = 3, other_findings = "not valid",
@@ -76,7 +78,24 @@ local function add_case(set, info, nodule, sample)
   set.samples[#set.cases] = sample
 end
 
--- Cuts all nodules of one scan out. Returns its line for the set's hash, or nil and a problem.
+-- All nodules of a scan on one grid over it. A scan without any is left out: it would train nothing.
+local function add_whole(set, info, nodules, voxels, grid)
+  local list, largest, readers, volume = nodules:list(), nil, 0, 0
+  if #list == 0 then return end
+  for _, nodule in ipairs(list) do
+    if not largest or nodule.diameter_mm > largest.diameter_mm then largest = nodule end
+    readers, volume = math.max(readers, nodule.readers), volume + nodule.volume_mm3
+  end
+  add_case(set, info, { diameter_mm = largest.diameter_mm, volume_mm3 = volume, centre_mm = largest.centre_mm,
+    readers = readers }, nodules:whole(voxels, grid))
+end
+
+local function add_nodules(set, info, nodules, voxels, grid)
+  for i, nodule in ipairs(nodules:list()) do add_case(set, info, nodule, nodules:crop(i, voxels, grid)) end
+end
+
+-- Cuts all nodules of one scan out, or lays the scan on its grid. Returns its line for the set's hash, or nil
+-- and a problem.
 local function add_scan(set, one)
   local marks, found = engine.read_marks(one.xml)
   if not marks then return nil, found end
@@ -91,8 +110,9 @@ local function add_scan(set, one)
   if not nodules then return nil, odd end
   add_problems(set, odd)
   local voxels <close> = series:voxels()
-  local crop = { size = protocol.crop, spacing_mm = protocol.spacing_mm, window_hu = protocol.window_hu }
-  for i, nodule in ipairs(nodules:list()) do add_case(set, info, nodule, nodules:crop(i, voxels, crop)) end
+  local add = protocol.extent == "scan" and add_whole or add_nodules
+  add(set, info, nodules, voxels,
+    { size = protocol.crop, spacing_mm = protocol.spacing_mm, window_hu = protocol.window_hu })
   local line = string.format("%s %s %s\n", info.uid, series:hash(), marks:hash())
   nodules:free()
   marks:free()
@@ -143,8 +163,8 @@ local function add_scans(set, scans, progress)
   return lines
 end
 
---- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop }; options:
---- { progress = function(done, total, what) }. Returns a set, or nil and a problem.
+--- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop, extent };
+--- options: { progress = function(done, total, what) }. Returns a set, or nil and a problem.
 function lidc.open(source, options)
   local progress = options and options.progress or function() end
   local index, err = engine.index(source.folder, progress)
