@@ -9,6 +9,11 @@
  * products of rows, in f32 along a row and in f64 from there on. */
 enum { TASKS = 64 /* at most: each has sums of its own */ };
 
+/* Vectors are passed only between functions that are inlined: how does not matter. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 typedef float lanes16 __attribute__((vector_size(64)));
 typedef float lanes8 __attribute__((vector_size(32)));
 typedef float lanes4 __attribute__((vector_size(16)));
@@ -80,7 +85,7 @@ static inline int64_t source(const job *j, int axis, int64_t to, int64_t k) {
 /* gather_N: one voxel of the result in image n, from channel c on, by the pairs of its position.
  * products_N: sums over a row of dy times the row of x that one kernel position brings to it. */
 #define STRETCH(N)                                                                                 \
-  static inline lanes##N load##N(const float *p) {                                                 \
+  static inline __attribute__((always_inline)) lanes##N load##N(const float *p) {                  \
     lanes##N v;                                                                                    \
     memcpy(&v, p, sizeof v);                                                                       \
     return v;                                                                                      \

@@ -145,6 +145,11 @@ local function line(row, machine)
     row.gf_per_s or row.gb_per_s, row.gf_per_s and "GF/s" or "GB/s", 100 * share)
 end
 
+-- The machine may have been busy when it was measured: the best counts.
+local function look_again(machine)
+  for key, value in pairs(engine.machine()) do machine[key] = math.max(machine[key], value) end
+end
+
 local bench_ops = {}
 
 --- Measures every op (or those whose name begins with `only`) and prints a table or one JSON line.
@@ -156,6 +161,7 @@ function bench_ops.run(settings)
   local function add(cases)
     for _, case in ipairs(cases) do
       if not settings.only or case[1]:sub(1, #settings.only) == settings.only then
+        if #rows > 0 and #rows % 10 == 0 then look_again(machine) end
         local row = measure(case, make)
         if row then rows[#rows + 1] = row end
         if row and not settings.json then print(line(row, machine)) end
@@ -171,6 +177,10 @@ function bench_ops.run(settings)
   make = maker()
   collectgarbage()
   add(conv_cases(side))
+  if not settings.json then
+    print(string.format("best triad %.1f GB/s, best multiply-add %.0f GF/s", machine.triad / 1e9,
+      machine.multiply_add / 1e9))
+  end
   if settings.json then
     return print(json.encode {
       who = "hilum " .. engine.version, threads = engine.threads(), image = image_shape(side, channels),
