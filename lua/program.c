@@ -139,6 +139,17 @@ static int l_block_begin(lua_State *L) {
   return 0;
 }
 
+/* p:custom_begin({inputs}) … p:block_turn({outputs}) -> {gradients that arrive} …
+ * p:block_end({inputs' gradients}) */
+static int l_custom_begin(lua_State *L) {
+  hl_program *p = check_program(L, 1);
+  hl_var in[HL_MAX_ARGS];
+  int n = check_values(L, 2, p, in, HL_MAX_ARGS);
+  hl_err e = {0};
+  if (hl_custom_begin(p, n, in, &e) != HL_OK) return hll_raise(L, &e);
+  return 0;
+}
+
 static int l_block_turn(lua_State *L) {
   hl_program *p = check_program(L, 1);
   hl_var out[HL_MAX_ARGS], placeholder[HL_MAX_ARGS];
@@ -316,6 +327,7 @@ void hll_open_program(lua_State *L) {
                                      {"enter", l_enter},
                                      {"leave", l_leave},
                                      {"block_begin", l_block_begin},
+                                     {"custom_begin", l_custom_begin},
                                      {"block_turn", l_block_turn},
                                      {"block_end", l_block_end},
                                      {"gradient", l_gradient},

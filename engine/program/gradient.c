@@ -42,10 +42,11 @@ static hl_status mark_needs(sweep *w, int n, const hl_var *wrt, hl_err *e) {
   for (int i = 0; i < n; i++) w->needs[wrt[i]] = true;
   for (int i = 0; i < w->n_nodes; i++) {
     const node *nd = &p->nodes[i];
-    if (nd->inverse || nd->op->constant) continue;
+    bool custom = nd->block >= 0 && p->blocks[nd->block].custom; /* needs no rules of its ops */
+    if (nd->inverse || (nd->op->constant && !custom)) continue;
     bool any = false;
     for (int j = 0; j < nd->n_in; j++) any = any || w->needs[nd->in[j]];
-    if (any && nd->op->vjp == NULL)
+    if (any && nd->op->vjp == NULL && !custom)
       return hl_at_scope(p, nd->scope, hl_fail(e, HL_EINVAL, "%s has no gradient", nd->op->name),
                          e);
     for (int j = 0; j < nd->n_out; j++) w->needs[nd->out[j]] = w->needs[nd->out[j]] || any;
@@ -139,6 +140,36 @@ static hl_status pull_block(sweep *w, int index, hl_err *e) {
   return HL_OK;
 }
 
+/* Bound numbers like value v, all the same. */
+static hl_status bind_filled(hl_program *p, hl_var v, double value, const char *name, hl_var *out,
+                             hl_err *e) {
+  hl_tensor *t;
+  HL_TRY(hl_tensor_zeros(&t, &p->vars[v].desc, HL_MEM_STATE, "a constant gradient", e));
+  hl_status s = hl_tensor_fill(t, value, e);
+  if (s == HL_OK) s = hl_program_bind(p, name, t, false, out, e);
+  hl_tensor_unref(t);
+  return s;
+}
+
+/* Emits a custom op's own gradient on what arrives. */
+static hl_status pull_custom(sweep *w, int index, hl_err *e) {
+  hl_program *p = w->p;
+  block b = p->blocks[index];
+  bool arrives = false;
+  for (int j = 0; j < b.n_out; j++) arrives = arrives || w->adjoint[b.out[j]] != HL_NO_VAR;
+  if (!arrives) return HL_OK;
+  int from = p->n_nodes;
+  for (int j = 0; j < b.n_out; j++) {
+    hl_var *arriving = &w->now[b.placeholder[j]];
+    *arriving = w->adjoint[b.out[j]];
+    if (*arriving == HL_NO_VAR) HL_TRY(bind_filled(p, b.out[j], 0, "0", arriving, e));
+  }
+  HL_TRY(emit_again(w, b.turn, b.end, from, e));
+  for (int j = 0; j < b.n_in; j++)
+    if (w->needs[b.in[j]]) HL_TRY(accumulate(w, b.in[j], w->now[b.rebuilt[j]], e));
+  return HL_OK;
+}
+
 static hl_status sweep_back(sweep *w, hl_err *e) {
   hl_program *p = w->p;
   for (int i = w->n_nodes - 1; i >= 0; i--) {
@@ -149,20 +180,10 @@ static hl_status sweep_back(sweep *w, hl_err *e) {
       continue;
     }
     int first = p->blocks[n->block].first;
-    HL_TRY(pull_block(w, n->block, e));
+    HL_TRY(p->blocks[n->block].custom ? pull_custom(w, n->block, e) : pull_block(w, n->block, e));
     i = first;
   }
   return HL_OK;
-}
-
-/* The gradient of the loss with respect to itself: a bound 1. */
-static hl_status bind_one(hl_program *p, hl_var loss, hl_var *one, hl_err *e) {
-  hl_tensor *t;
-  HL_TRY(hl_tensor_zeros(&t, &p->vars[loss].desc, HL_MEM_STATE, "the loss's own gradient", e));
-  hl_status s = hl_tensor_fill(t, 1, e);
-  if (s == HL_OK) s = hl_program_bind(p, "1", t, false, one, e);
-  hl_tensor_unref(t);
-  return s;
 }
 
 static const char *var_name(const hl_program *p, hl_var v) {
@@ -188,7 +209,7 @@ static hl_status check_request(const hl_program *p, hl_var loss, int n, const hl
 static hl_status gradient(hl_program *p, hl_var loss, int n, const hl_var *wrt, hl_var *grad,
                           hl_err *e) {
   hl_var one;
-  HL_TRY(bind_one(p, loss, &one, e));
+  HL_TRY(bind_filled(p, loss, 1, "1", &one, e)); /* of the loss with respect to itself */
   sweep w;
   HL_TRY(sweep_new(&w, p, e));
   w.adjoint[loss] = one;

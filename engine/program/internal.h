@@ -41,7 +41,8 @@ typedef struct node {
 } node;
 
 typedef struct block {
-  bool rebuild;
+  bool rebuild; /* also true for custom blocks: their inside is not differentiated op by op */
+  bool custom; /* the second body is the gradient, not the inverse; placeholders are what arrives */
   int first, turn, end; /* forward nodes [first, turn), inverse nodes [turn, end) */
   int n_in, n_out;
   hl_var *in, *out, *placeholder, *rebuilt;

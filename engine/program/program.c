@@ -293,6 +293,20 @@ hl_status hl_emit(hl_program *p, const hl_op *op, const void *attrs, int n_in, c
 
 /* ---- invertible blocks ---- */
 
+/* A custom op's outputs are made by its own ops: else its gradient would not be asked for. */
+static hl_status check_own(const hl_program *p, const block *b, int n, const hl_var *v, hl_err *e) {
+  for (int i = 0; i < n; i++) {
+    bool own = false;
+    for (int k = b->first; k < p->n_nodes; k++)
+      for (int j = 0; j < p->nodes[k].n_out; j++) own = own || p->nodes[k].out[j] == v[i];
+    if (!own)
+      return hl_fail(e, HL_EINVAL,
+                     "custom op: output %d is not computed inside it (affine(x) makes a copy)",
+                     i + 1);
+  }
+  return HL_OK;
+}
+
 static hl_status check_vars(const hl_program *p, int n, const hl_var *v, hl_err *e) {
   for (int i = 0; i < n; i++)
     if (v[i] < 0 || v[i] >= p->n_vars)
@@ -320,12 +334,19 @@ hl_status hl_block_begin(hl_program *p, int n_in, const hl_var *in, bool rebuild
   return HL_OK;
 }
 
+hl_status hl_custom_begin(hl_program *p, int n_in, const hl_var *in, hl_err *e) {
+  HL_TRY(hl_block_begin(p, n_in, in, true, e));
+  p->blocks[p->open_block].custom = true;
+  return HL_OK;
+}
+
 hl_status hl_block_turn(hl_program *p, int n_out, const hl_var *out, hl_var *placeholder,
                         hl_err *e) {
   if (p->open_block < 0 || p->inverting)
     return hl_fail(e, HL_EINVAL, "no invertible block is being recorded");
   HL_TRY(check_vars(p, n_out, out, e));
   block *b = &p->blocks[p->open_block];
+  if (b->custom) HL_TRY(check_own(p, b, n_out, out, e));
   b->out = hl_host_calloc((size_t)n_out * 2 + 1, sizeof *b->out);
   if (b->out == NULL) return hl_fail(e, HL_ENOMEM, "no memory for an invertible block");
   memcpy(b->out, out, (size_t)n_out * sizeof *out);
@@ -347,13 +368,14 @@ hl_status hl_block_end(hl_program *p, int n_in, const hl_var *rebuilt, hl_err *e
   block *b = &p->blocks[p->open_block];
   hl_status s = HL_OK;
   if (n_in != b->n_in)
-    s = hl_fail(e, HL_ESHAPE, "the inverse gives %d values, the block has %d inputs", n_in,
-                b->n_in);
+    s = hl_fail(e, HL_ESHAPE, "the %s gives %d values, the block has %d inputs",
+                b->custom ? "gradient" : "inverse", n_in, b->n_in);
   for (int i = 0; i < n_in && s == HL_OK; i++) {
     const hl_desc *was = &p->vars[b->in[i]].desc, *is = &p->vars[rebuilt[i]].desc;
     char tw[HL_DESC_TEXT], ti[HL_DESC_TEXT];
     if (!hl_desc_equal(was, is))
-      s = hl_fail(e, HL_ESHAPE, "the inverse rebuilds input %d as %s, but it was %s", i + 1,
+      s = hl_fail(e, HL_ESHAPE, "the %s input %d as %s, but it was %s",
+                  b->custom ? "gradient gives that of" : "inverse rebuilds", i + 1,
                   hl_desc_text(is, ti), hl_desc_text(was, tw));
   }
   if (s != HL_OK) return hl_at_scope(p, p->scope, s, e);

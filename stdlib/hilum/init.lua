@@ -36,4 +36,5 @@ return {
   npy_read = engine.npy_read,
   gradient = tape.gradient,
   gradcheck = tape.gradcheck,
+  custom = tape.custom,
 }

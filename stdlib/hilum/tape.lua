@@ -25,6 +25,45 @@ function tape.gradient(f, ...)
   return result:tensor(), table.unpack(gradients)
 end
 
+-- The program of the first value among some things; nil if all are tensors and numbers.
+local function program_of(list)
+  for i = 1, list.n do
+    if type(list[i]) == "userdata" and list[i].program then return list[i].program end
+  end
+end
+
+--- custom { forward =, backward = }: an op with a gradient of its own. forward(x, …) computes one or several results
+--- by ops; backward(inputs, outputs, dy, …) gets both as lists and the gradients that arrive, and returns one
+--- gradient per input, made by ops. Ops in forward need no gradients of their own. hl.gradcheck says whether
+--- backward is right.
+---
+---   local round = hl.custom {                        -- rounds, but lets the gradient through
+---     forward = function(x) return hl.op.cast(hl.op.cast(x, { to = "i32" }), { to = "f32" }) end,
+---     backward = function(_, _, dy) return dy end,
+---   }
+function tape.custom(spec)
+  for key in pairs(spec) do
+    if key ~= "forward" and key ~= "backward" then error("custom: unknown key '" .. tostring(key) .. "'", 2) end
+  end
+  if type(spec.forward) ~= "function" or type(spec.backward) ~= "function" then
+    error("custom: forward and backward must be functions", 2)
+  end
+  return function(...)
+    local inputs = table.pack(...)
+    local program = program_of(inputs)
+    if not program then return spec.forward(...) end
+    for i = 1, inputs.n do
+      if not inputs[i].program then inputs[i] = program:bind("constant", inputs[i], false) end
+    end
+    inputs.n = nil
+    program:custom_begin(inputs)
+    local outputs = { spec.forward(table.unpack(inputs)) }
+    local arriving = program:block_turn(outputs)
+    program:block_end { spec.backward(inputs, outputs, table.unpack(arriving)) }
+    return table.unpack(outputs)
+  end
+end
+
 -- The 1-based index of element number k of a tensor, in row-major order.
 local function index_of(shape, k)
   local index, rest = {}, k - 1

@@ -115,6 +115,48 @@ raises("unknown option 'steps'", "an option", hl.gradcheck, op.sum, a, { steps =
 raises("does not depend on 'argument 2'", "an argument without influence",
   hl.gradient, function(u) return op.sum(u) end, a, b)
 
+-- ops with a gradient of their own
+local halve = hl.custom {
+  forward = function(u, w) return op.exp(u) * w, op.greater(u, 0) end,
+  backward = function(inputs, outputs, dy) return dy * outputs[1], dy * op.exp(inputs[1]) end,
+}
+local function with_custom(u, w)
+  local product, sign = halve(u, w)
+  return op.sum(product * product) + op.sum(sign * w)
+end
+t.ok(hl.gradcheck(with_custom, hl.tensor { 0.5, -1 }, hl.tensor { 2, 3 }), "a right gradient passes gradcheck")
+local liar = hl.custom { forward = function(u) return op.square(u) end, backward = function(_, _, dy) return dy end }
+t.ok(not hl.gradcheck(function(u) return op.sum(liar(u)) end, hl.tensor { 3 }), "a wrong one does not")
+local round = hl.custom {
+  forward = function(u) return op.cast(op.cast(u, { to = "i32" }), { to = "f32" }) end,
+  backward = function(_, _, dy) return dy end,
+}
+local loss, through = hl.gradient(function(u) return op.sum(round(u) * 2) end, hl.tensor { 1.2, 2.7 })
+t.is(numbers(loss:reshape { 1 }) .. ", " .. numbers(through), "8.0, 2.0 2.0", "ops without gradients inside")
+t.is(numbers(round(hl.tensor { 1.2 })), "1.0", "on a tensor it just computes")
+local _, second = hl.gradient(function(u, w) return op.sum(select(2, halve(u, w)) * w) end, hl.tensor { 1, -1 },
+  hl.tensor { 2, 3 })
+t.is(numbers(second), "0.0 0.0", "outputs at which nothing arrives count as 0")
+raises("the gradient gives 1 values, the block has 2 inputs", "a gradient that is missing", function()
+  local f = hl.custom { forward = function(u, w) return u * w end, backward = function(_, _, dy) return dy end }
+  return hl.gradient(function(u, w) return op.sum(f(u, w)) end, a, a)
+end)
+raises("the gradient gives that of input 1 as f32[], but it was f32[2,3]", "a gradient of another shape", function()
+  local f = hl.custom { forward = op.square, backward = function(_, _, dy) return op.sum(dy) end }
+  return hl.gradient(function(u) return op.sum(f(u)) end, a)
+end)
+raises("output 1 is not computed inside it", "an input as output", function()
+  local f = hl.custom { forward = function(u) return u end, backward = function(_, _, dy) return dy end }
+  return hl.gradient(function(u) return op.sum(f(u)) end, a)
+end)
+local traced = engine.program {}
+local input = traced:input("x", { 2, 3 })
+local parameter = traced:bind("w", counting { 2, 3 }, true)
+local total = op.sum((halve(input / 10, parameter)))
+for _, g in ipairs(traced:gradient(total, { parameter })) do traced:output(g) end
+traced:finish()
+t.ok(traced:run({ a })[1]:near(op.exp(a / 10)), "in a traced program too")
+
 -- changes in place
 local function changed(change)
   local w = hl.tensor { 1, 2, 3 }
@@ -155,5 +197,16 @@ local v = program:bind("x", unneeded, true)
 local sum = op.sum(v + 1)
 unneeded:fill(7)
 t.is(numbers(program:gradient(sum, { v })[1]:tensor()), "1.0 1.0", "a change of what no gradient needs is harmless")
+
+-- what docs/tensors.md shows runs
+local doc = assert(io.open((os.getenv "HILUM_SOURCE" or ".") .. "/docs/tensors.md", "rb"))
+local text, blocks, printed = doc:read "a", {}, {}
+doc:close()
+for block in text:gmatch "```lua\n(.-)```" do blocks[#blocks + 1] = block end
+local chunk = assert(load(table.concat(blocks, "\n"), "docs/tensors.md", "t",
+  setmetatable({ print = function(...) printed[#printed + 1] = table.pack(...) end }, { __index = _G })))
+t.ok(xpcall(chunk, function(e) t.diag(debug.traceback(e)) end), "the examples in docs/tensors.md run")
+t.ok(#printed == 7 and printed[2][1] == 6.0, "and print what they say")
+t.ok(printed[#printed - 1][1] == true, "their gradient is right")
 
 t.done()

@@ -54,6 +54,13 @@ HL_MUST_CHECK hl_status hl_block_turn(hl_program *p, int n_out, const hl_var *ou
                                       hl_var *placeholder, hl_err *e);
 HL_MUST_CHECK hl_status hl_block_end(hl_program *p, int n_in, const hl_var *rebuilt, hl_err *e);
 
+/* A custom op: a stretch of ops with a gradient of its own instead of that of its ops, which may
+ * have none. Begin; emit the ops; hl_block_turn with the outputs, whose placeholders here stand for
+ * the gradients that arrive at them (zeros where none does); emit the gradient's ops, from those,
+ * the inputs and anything computed inside; hl_block_end with the inputs' gradients. Only the
+ * outputs may be used outside. */
+HL_MUST_CHECK hl_status hl_custom_begin(hl_program *p, int n_in, const hl_var *in, hl_err *e);
+
 /* Appends the gradient of the scalar `loss` with respect to `wrt` (inputs or trainable bindings, or
  * any values in a live program). A value on which the loss does not depend is an error that names
  * it. */
