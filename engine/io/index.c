@@ -17,6 +17,7 @@ typedef enum content { OTHER, DICOM, CT_READING, RADIOGRAPH_READING } content;
 /* What one file turned out to be. */
 typedef struct look {
   const char *path;
+  bool readings_only;
   content what;
   hl_status status;
   hl_err err;
@@ -37,10 +38,10 @@ typedef struct slice_file {
 typedef struct reading_file {
   hl_index_xml xml;
   char *series_uid, *date;
-  char hash[HL_HASH_TEXT];
 } reading_file;
 
 struct hl_index {
+  bool readings_only;
   hl_index_counts counts;
   hl_problems *problems;
   file_list files; /* owns all paths */
@@ -67,6 +68,7 @@ static hl_status look_at(look *l) {
   HL_TRY(hl_dicom_recognise(l->path, &dicom, &l->err));
   if (dicom) {
     l->what = DICOM;
+    if (l->readings_only) return HL_OK;
     return hl_dicom_header_read(l->path, &l->header, &l->err);
   }
   HL_TRY(hl_lidc_recognise(l->path, &kind, &l->err));
@@ -117,7 +119,7 @@ static bool is_ct_slice(const hl_dicom_header *h) {
 static hl_status keep_slice(hl_index *ix, const look *l, hl_err *e) {
   const hl_dicom_header *h = &l->header;
   ix->counts.dicom_files++;
-  if (!is_ct_slice(h)) return HL_OK;
+  if (ix->readings_only || !is_ct_slice(h)) return HL_OK;
   ix->counts.ct_files++;
   void *items = ix->slices;
   HL_TRY(make_room(&items, ix->n_slices, &ix->slice_room, sizeof *ix->slices, e));
@@ -147,10 +149,11 @@ static hl_status keep_reading(hl_index *ix, const look *l, hl_err *e) {
   reading_file *r = &ix->readings[ix->n_readings++];
   *r = (reading_file){.xml = {.file = l->path, .series = -1}};
   r->xml.counts = hl_marks_count_kinds(l->marks);
-  memcpy(r->hash, l->hash, sizeof r->hash);
+  memcpy(r->xml.payload, l->hash, sizeof r->xml.payload);
   r->series_uid = hl_host_strdup(hl_marks_series_uid(l->marks));
   r->date = hl_host_strdup(hl_marks_date(l->marks));
   r->xml.series_uid = r->series_uid;
+  r->xml.date = r->date;
   return r->series_uid && r->date ? HL_OK : no_memory(e);
 }
 
@@ -194,7 +197,8 @@ static hl_status keep(hl_index *ix, const look *l, hl_err *e) {
 }
 
 static hl_status look_at_batch(hl_index *ix, look *batch, int64_t first, int64_t n, hl_err *e) {
-  for (int64_t i = 0; i < n; i++) batch[i] = (look){.path = ix->files.paths[first + i]};
+  for (int64_t i = 0; i < n; i++)
+    batch[i] = (look){.path = ix->files.paths[first + i], .readings_only = ix->readings_only};
   hl_parallel_for(n, GRAIN, look_at_some, batch);
   hl_status status = HL_OK;
   for (int64_t i = 0; i < n; i++) {
@@ -331,9 +335,9 @@ static int64_t series_by_uid(const hl_index *ix, const char *uid) {
 
 /* Of two readings of one series the later one, then the one whose path sorts first, is used. */
 static void settle_pair(hl_index *ix, reading_file *a, reading_file *b) {
-  bool b_wins = strcmp(b->date, a->date) > 0;
+  bool b_wins = strcmp(b->date, a->date) > 0, same_date = strcmp(b->date, a->date) == 0;
   reading_file *used = b_wins ? b : a, *other = b_wins ? a : b;
-  bool same = strcmp(a->hash, b->hash) == 0;
+  bool same = strcmp(a->xml.payload, b->xml.payload) == 0;
   if (same) used = a, other = b;
   other->xml.superseded = true;
   if (same)
@@ -342,9 +346,10 @@ static void settle_pair(hl_index *ix, reading_file *a, reading_file *b) {
                     used->series_uid);
   else
     hl_problems_add(ix->problems, HL_EFORMAT, other->xml.file,
-                    "another reading of series %s (of %s) than %s (of %s); the later one is used",
+                    "another reading of series %s (of %s) than %s (of %s); the %s is used",
                     used->series_uid, other->date[0] ? other->date : "no date", used->xml.file,
-                    used->date[0] ? used->date : "no date");
+                    used->date[0] ? used->date : "no date",
+                    same_date ? "one whose path sorts first" : "later one");
 }
 
 static int compare_readings(const void *x, const void *y) {
@@ -384,12 +389,10 @@ static hl_status check_some(const hl_index *ix, const char *folder, hl_err *e) {
   for (int64_t i = 0; i < hl_problems_count(ix->problems) && !first; i++)
     if (hl_problems_at(ix->problems, i)->code != HL_OK) first = hl_problems_at(ix->problems, i);
   return hl_fail(
-      e, HL_EFORMAT,
-      "%s: holds neither a CT slice nor an LIDC reading (%lld files, %lld of them DICOM)%s"
-      "%s%s%s",
-      folder, (long long)ix->counts.files, (long long)ix->counts.dicom_files,
-      first ? "; first problem: " : "", first ? first->file : "", first ? ": " : "",
-      first ? first->message : "");
+      e, HL_EFORMAT, "%s: holds %s LIDC reading (%lld files, %lld of them DICOM)%s%s%s%s", folder,
+      ix->readings_only ? "no" : "neither a CT slice nor an", (long long)ix->counts.files,
+      (long long)ix->counts.dicom_files, first ? "; first problem: " : "", first ? first->file : "",
+      first ? ": " : "", first ? first->message : "");
 }
 
 static hl_status build(hl_index *ix, const char *folder, hl_progress progress, void *ctx,
@@ -402,11 +405,12 @@ static hl_status build(hl_index *ix, const char *folder, hl_progress progress, v
   return check_some(ix, folder, e);
 }
 
-hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress, void *ctx,
-                       hl_err *e) {
+static hl_status new_index(hl_index **out, const char *folder, bool readings_only,
+                           hl_progress progress, void *ctx, hl_err *e) {
   *out = NULL;
   hl_index *ix = hl_host_calloc(1, sizeof *ix);
   if (!ix) return no_memory(e);
+  ix->readings_only = readings_only;
   hl_status status = build(ix, folder, progress, ctx, e);
   if (status != HL_OK) {
     hl_index_free(ix);
@@ -414,6 +418,16 @@ hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress,
   }
   *out = ix;
   return HL_OK;
+}
+
+hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress, void *ctx,
+                       hl_err *e) {
+  return new_index(out, folder, false, progress, ctx, e);
+}
+
+hl_status hl_index_readings(hl_index **out, const char *folder, hl_progress progress, void *ctx,
+                            hl_err *e) {
+  return new_index(out, folder, true, progress, ctx, e);
 }
 
 void hl_index_free(hl_index *ix) {

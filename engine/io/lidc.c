@@ -18,8 +18,6 @@
 
 enum { MOST_MIB = 64, MOST_TEXT = 1024, MOST_COORDINATE = 65535, SNIFF = 4096 };
 
-static const int rating_max[HL_RATINGS] = {5, 4, 6, 5, 5, 5, 5, 5, 5};
-
 typedef enum place { /* which tag's children are being read */
                      OUTSIDE,
                      IN_SESSION,
@@ -51,7 +49,7 @@ typedef struct reading {
   /* the roi being read */
   double z_mm;
   char sop_uid[128];
-  bool inclusion;
+  bool inclusion, z_blanks;
   int roi_line;
   hl_point *points;
   int64_t n_points, room;
@@ -135,6 +133,7 @@ static void begin_roi(reading *r) {
   r->z_mm = (double)NAN;
   r->sop_uid[0] = '\0';
   r->inclusion = true;
+  r->z_blanks = false;
   r->roi_line = line_of(r);
   r->n_points = 0;
 }
@@ -161,6 +160,7 @@ static void end_roi(reading *r) {
                     r->roi_line);
   if (r->status == HL_OK)
     check(r, hl_marks_add_roi(r->marks, r->z_mm, r->sop_uid, r->inclusion, r->roi_line, r->err));
+  if (r->status == HL_OK && r->z_blanks) hl_marks_set_z_blanks(r->marks);
   if (r->status == HL_OK) check(r, hl_marks_add_points(r->marks, r->points, r->n_points, r->err));
 }
 
@@ -182,14 +182,17 @@ static void end_rating(reading *r, const char *tag) {
   int i = 0;
   while (i < HL_RATINGS && strcasecmp(tag, hl_rating_name(i)) != 0) i++;
   if (i == HL_RATINGS || !*trimmed(r)) return;
-  int v = whole(r, tag);
-  r->rating[i] = v;
+  r->rating[i] = whole(r, tag);
   r->n_ratings++;
-  /* a point may carry ratings that are all 0 */
-  if (r->status == HL_OK && v != 0 && (v < 1 || v > rating_max[i]))
-    hl_problems_add(r->problems, HL_OK, r->path,
-                    "line %d: rating %s is %d, expected 1 to %d; kept as it is", line_of(r),
-                    hl_rating_name(i), v, rating_max[i]);
+}
+
+/* A mark's kind, on which its scales depend, is known when it is complete. */
+static void report_ratings(const reading *r, const hl_mark *mark) {
+  for (int i = 0; i < HL_RATINGS; i++)
+    if (!hl_rating_in_range(mark, i))
+      hl_problems_add(r->problems, HL_OK, r->path,
+                      "line %d: rating %s is %d, expected 1 to %d; kept as it is", mark->line,
+                      hl_rating_name(i), mark->rating[i], hl_rating_max(i));
 }
 
 static void end_point(reading *r) {
@@ -279,9 +282,15 @@ static void end_coordinate(reading *r, const char *tag) {
   }
 }
 
+static void end_z(reading *r, const char *tag) {
+  size_t n = r->n_text;
+  r->z_mm = decimal(r, tag);
+  r->z_blanks = strlen(trimmed(r)) != n;
+}
+
 static void end_roi_value(reading *r, const char *tag) {
   if (is(tag, "imageZposition"))
-    r->z_mm = decimal(r, tag);
+    end_z(r, tag);
   else if (is(tag, "imageSOP_UID"))
     keep_text(r, r->sop_uid, sizeof r->sop_uid, tag);
   else if (is(tag, "inclusion"))
@@ -514,6 +523,8 @@ static hl_status conclude(reading *r) {
   HL_TRY(
       hl_marks_set_source(r->marks, r->path, r->series_uid, r->study_uid, n ? date : "", r->err));
   hl_marks_finish(r->marks);
+  for (int64_t i = 0; i < hl_marks_count(r->marks); i++)
+    report_ratings(r, hl_marks_at(r->marks, i));
   if (hl_marks_sessions(r->marks) == 0)
     hl_problems_add(r->problems, HL_EFORMAT, r->path, "has no reading session");
   return HL_OK;

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct array {
@@ -16,6 +17,7 @@ typedef struct array {
 struct hl_marks {
   array points, rois, marks, text;
   array roi_points, roi_text, mark_rois, mark_text; /* first positions, int64_t */
+  array by_slice; /* const hl_roi *, the rois of each mark by slice */
   int sessions;
   char *file, *series_uid, *study_uid, *date;
 };
@@ -26,6 +28,18 @@ static const char *const rating_names[HL_RATINGS] = {
 
 const char *hl_rating_name(int i) {
   return i >= 0 && i < HL_RATINGS ? rating_names[i] : "";
+}
+
+static const int rating_max[HL_RATINGS] = {5, 4, 6, 5, 5, 5, 5, 5, 5};
+
+int hl_rating_max(int i) {
+  return i >= 0 && i < HL_RATINGS ? rating_max[i] : 0;
+}
+
+bool hl_rating_in_range(const hl_mark *mark, int i) {
+  int v = mark->rating[i];
+  if (v == INT_MIN || (v == 0 && mark->kind == HL_MARK_POINT)) return true;
+  return v >= 1 && v <= rating_max[i];
 }
 
 static hl_status append(array *a, const void *items, int64_t n, size_t size, hl_err *e) {
@@ -56,8 +70,8 @@ hl_status hl_marks_new(hl_marks **out, hl_err *e) {
 
 void hl_marks_free(hl_marks *m) {
   if (!m) return;
-  array *all[] = {&m->points,     &m->rois,     &m->marks,     &m->text,
-                  &m->roi_points, &m->roi_text, &m->mark_rois, &m->mark_text};
+  array *all[] = {&m->points,   &m->rois,      &m->marks,     &m->text,    &m->roi_points,
+                  &m->roi_text, &m->mark_rois, &m->mark_text, &m->by_slice};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) hl_host_free(all[i]->items);
   hl_host_free(m->file);
   hl_host_free(m->series_uid);
@@ -87,6 +101,8 @@ hl_status hl_marks_add_roi(hl_marks *m, double z_mm, const char *sop_uid, bool i
   hl_roi roi = {.z_mm = z_mm, .inclusion = inclusion, .line = line};
   HL_TRY(append_text(m, &m->roi_text, sop_uid, e));
   HL_TRY(append(&m->roi_points, &m->points.n, 1, sizeof m->points.n, e));
+  const hl_roi *later = NULL;
+  HL_TRY(append(&m->by_slice, &later, 1, sizeof(const hl_roi *), e));
   HL_TRY(append(&m->rois, &roi, 1, sizeof roi, e));
   ((hl_mark *)m->marks.items)[m->marks.n - 1].n_rois++;
   return HL_OK;
@@ -97,6 +113,10 @@ hl_status hl_marks_add_points(hl_marks *m, const hl_point *points, int64_t n, hl
   HL_TRY(append(&m->points, points, n, sizeof *points, e));
   ((hl_roi *)m->rois.items)[m->rois.n - 1].n += n;
   return HL_OK;
+}
+
+void hl_marks_set_z_blanks(hl_marks *m) {
+  if (m->rois.n) ((hl_roi *)m->rois.items)[m->rois.n - 1].z_blanks = true;
 }
 
 hl_status hl_marks_set_ratings(hl_marks *m, const int *rating, hl_err *e) {
@@ -132,6 +152,31 @@ static hl_mark_kind kind_of(const hl_mark *mark) {
   return HL_MARK_POINT;
 }
 
+static int compare_z(const hl_roi *a, const hl_roi *b) {
+  bool no_a = isnan(a->z_mm), no_b = isnan(b->z_mm);
+  if (no_a || no_b) return no_a - no_b;
+  return (a->z_mm > b->z_mm) - (a->z_mm < b->z_mm);
+}
+
+static int compare_places(const void *x, const void *y) {
+  const hl_roi *a = *(const hl_roi *const *)x, *b = *(const hl_roi *const *)y;
+  int order = strcmp(a->sop_uid, b->sop_uid);
+  return order ? order : compare_z(a, b);
+}
+
+/* What rois that follow each other in the order of slices say about their mark. */
+static void look_at_slices(hl_mark *mark, const hl_roi **order) {
+  for (int64_t i = 0; i < mark->n_rois; i++) order[i] = &mark->rois[i];
+  qsort(order, (size_t)mark->n_rois, sizeof *order, compare_places);
+  for (int64_t i = 0; i + 1 < mark->n_rois; i++) {
+    const hl_roi *a = order[i], *b = order[i + 1];
+    bool placed = a->sop_uid[0] || !isnan(a->z_mm);
+    if (placed && compare_places(&a, &b) == 0) mark->several_on_slice = true;
+    if (a->sop_uid[0] && strcmp(a->sop_uid, b->sop_uid) == 0 && a->z_mm < b->z_mm)
+      mark->z_disagrees = true;
+  }
+}
+
 void hl_marks_finish(hl_marks *m) {
   const char *text = m->text.items;
   hl_roi *rois = m->rois.items;
@@ -144,6 +189,8 @@ void hl_marks_finish(hl_marks *m) {
     marks[i].rois = rois + ((int64_t *)m->mark_rois.items)[i];
     marks[i].id = text + ((int64_t *)m->mark_text.items)[i];
     marks[i].kind = kind_of(&marks[i]);
+    if (marks[i].n_rois > 1)
+      look_at_slices(&marks[i], (const hl_roi **)m->by_slice.items + (marks[i].rois - rois));
   }
 }
 
@@ -187,6 +234,22 @@ static void count_outline(hl_marks_counts *c, const hl_roi *roi) {
   c->outlines_with_gaps += gap;
 }
 
+static void count_ratings(hl_marks_counts *c, const hl_mark *mark) {
+  int malignancy = mark->rating[HL_RATINGS - 1];
+  for (int i = 0; i < HL_RATINGS; i++) c->ratings_out_of_range += !hl_rating_in_range(mark, i);
+  if (malignancy >= 0 && malignancy <= hl_rating_max(HL_RATINGS - 1)) c->malignancy[malignancy]++;
+}
+
+static void count_places(hl_marks_counts *c, const hl_mark *mark) {
+  for (int64_t i = 0; i < mark->n_rois; i++) {
+    const hl_roi *roi = &mark->rois[i];
+    c->rois_without_points += roi->n == 0;
+    c->rois_without_sop_uid += !roi->sop_uid[0];
+    c->rois_without_z += isnan(roi->z_mm);
+    c->z_with_blanks += roi->z_blanks;
+  }
+}
+
 static void count_nodule(hl_marks_counts *c, const hl_mark *mark) {
   bool outline = mark->kind == HL_MARK_OUTLINE;
   c->outlines += outline;
@@ -194,6 +257,9 @@ static void count_nodule(hl_marks_counts *c, const hl_mark *mark) {
   c->rated_outlines += outline && mark->rated;
   c->rated_points += !outline && mark->rated;
   c->empty_characteristics += mark->empty_characteristics;
+  c->several_on_slice += mark->several_on_slice;
+  c->z_disagrees += mark->z_disagrees;
+  count_ratings(c, mark);
   for (int64_t i = 0; i < mark->n_rois; i++) {
     c->rois_included += mark->rois[i].inclusion;
     c->rois_excluded += !mark->rois[i].inclusion;
@@ -205,6 +271,7 @@ hl_marks_counts hl_marks_count_kinds(const hl_marks *m) {
   hl_marks_counts c = {.sessions = m->sessions};
   for (int64_t i = 0; i < hl_marks_count(m); i++) {
     const hl_mark *mark = hl_marks_at(m, i);
+    count_places(&c, mark);
     if (mark->kind == HL_MARK_NON_NODULE)
       c.non_nodules++;
     else

@@ -107,6 +107,29 @@ static void test_tree(void) {
   hl_index_free(ix);
 }
 
+/* The tree again, for its readings. */
+static void test_readings(void) {
+  hl_err e = {0};
+  hl_index *ix;
+  put_reading(in_scratch("tree/b/same day.xml"), "1.99", "2001-01-01", 4);
+  if (!succeeds(hl_index_readings(&ix, in_scratch("tree"), NULL, NULL, &e), &e, "readings alone"))
+    return;
+  const hl_index_counts *c = hl_index_totals(ix);
+  is_int(c->files, 22, "all files are looked at");
+  is_int(c->dicom_files, 12, "DICOM is told apart");
+  ok(c->ct_files == 0 && hl_index_n_series(ix) == 0, "but not read");
+  ok(!problem_with(ix, "cut.dcm", ""), "nor blamed");
+  is_int(hl_index_n_xml(ix), 6, "readings");
+  const hl_index_xml *copy = hl_index_xml_at(ix, 1), *first = hl_index_xml_at(ix, 0);
+  is_str(copy->payload, first->payload, "copies have one payload");
+  is_str(first->date, "2001-01-01 01:00:00", "and a date");
+  said(ix, "b/same day.xml", "the one whose path sorts first is used", "two of one day");
+  hl_index_free(ix);
+  make_folder(in_scratch("bare"));
+  fails(hl_index_readings(&ix, in_scratch("bare"), NULL, NULL, &e), HL_EFORMAT, &e,
+        "holds no LIDC reading (0 files", "a folder without any");
+}
+
 static void test_refusals(void) {
   hl_err e = {0};
   hl_index *ix;
@@ -147,6 +170,7 @@ static void test_forbidden(void) {
 int main(void) {
   scratch_begin("index");
   test_tree();
+  test_readings();
   test_refusals();
   test_forbidden();
   return tap_done();

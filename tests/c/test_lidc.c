@@ -88,6 +88,48 @@ static void test_capitals(void) {
   hl_marks_free(m);
 }
 
+#define PLACE(z, uid)                                                                              \
+  "<roi><imageZposition>" z "</imageZposition><imageSOP_UID>" uid "</imageSOP_UID>\n"
+#define BOX POINT("1", "1") POINT("2", "1") POINT("2", "2") POINT("1", "2") POINT("1", "1") "</roi>"
+#define RATED(name, value) "<characteristics><" name ">" value "</" name "></characteristics>"
+
+/* Every oddity that is counted, once, beside its ordinary counterpart. */
+static void test_counts(void) {
+  const char *path = file_with(HEAD SESSION(
+      NODULE(RATED("malignancy", "5") PLACE("1", "a") BOX PLACE("1.0", "a") BOX) NODULE(
+          RATED("malignancy", "0") PLACE("1", "a") BOX PLACE("2", "a")
+              BOX) NODULE(RATED("malignancy", "6") PLACE("1", "a") BOX PLACE("1", "b") BOX)
+          NODULE("<characteristics> </characteristics>" PLACE(" 1", "a") POINT("1", "1")
+                     POINT("1", "3") "</roi>") NODULE(RATED("malignancy", "0") ROI(POINT("1", "1")))
+              NODULE("<roi>" POINT("1", "1") "</roi><roi></roi>") "<nonNodule><imageZposition>3 "
+                                                                  "</imageZposition></nonNodule>")
+                                   TAIL);
+  hl_err e = {0};
+  hl_marks *m;
+  hl_problems *p;
+  if (!succeeds(hl_problems_new(&p, &e), &e, "a list of problems")) return;
+  if (!succeeds(hl_lidc_read(&m, path, p, &e), &e, "reading oddities")) return;
+  hl_marks_counts c = hl_marks_count_kinds(m);
+  ok(c.outlines == 4 && c.points == 2 && c.non_nodules == 1, "marks of all kinds");
+  is_int(c.rated_outlines, 3, "outlines with ratings");
+  is_int(c.rated_points, 1, "a point with ratings");
+  is_int(c.empty_characteristics, 1, "characteristics of a blank");
+  is_int(c.several_on_slice, 1, "a nodule with two outlines on a slice, z written differently");
+  is_int(c.z_disagrees, 1, "a nodule with one slice at two z");
+  is_int(c.outlines_open, 1, "an open outline");
+  is_int(c.outlines_with_gaps, 1, "that has a gap");
+  is_int(c.outlines_closed, 6, "closed ones");
+  is_int(c.rois_without_points, 2, "a roi and a non-nodule without points");
+  is_int(c.rois_without_sop_uid, 3, "two rois and a non-nodule without SOP UID");
+  is_int(c.rois_without_z, 2, "rois without z");
+  is_int(c.z_with_blanks, 3, "z with a blank before or after");
+  is_int(c.ratings_out_of_range, 2, "0 and 6 for outlines are out of range, 0 for a point is not");
+  ok(c.malignancy[5] == 1 && c.malignancy[0] == 2 && c.malignancy[1] == 0, "malignancy");
+  is_int(hl_problems_count(p), 4, "two ratings and what has no points are reported");
+  hl_marks_free(m);
+  hl_problems_free(p);
+}
+
 typedef struct bad {
   const char *what, *text, *message;
   hl_status code;
@@ -277,6 +319,7 @@ int main(int argc, char **argv) {
   }
   test_values();
   test_capitals();
+  test_counts();
   test_bad_files();
   test_odd_places();
   test_every_cut();

@@ -23,8 +23,10 @@ typedef struct hl_index_series {
 typedef struct hl_index_xml {
   const char *file;
   const char *series_uid;
-  int64_t series;  /* index of its series, -1: not in this folder */
-  bool superseded; /* another file for the same series is used instead */
+  const char *date;           /* of service, as text that sorts; may be empty */
+  char payload[HL_HASH_TEXT]; /* hl_marks_hash */
+  int64_t series;             /* index of its series, -1: not in this folder */
+  bool superseded;            /* another file for the same series is used instead */
   hl_marks_counts counts;
 } hl_index_xml;
 
@@ -47,6 +49,9 @@ typedef struct hl_index hl_index;
  * excepted: that fails (HL_EIO), as does one without any CT slice or reading (HL_EFORMAT). */
 HL_MUST_CHECK hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress,
                                      void *ctx, hl_err *e);
+/* The same for readings alone: DICOM files are counted, their headers are not read. */
+HL_MUST_CHECK hl_status hl_index_readings(hl_index **out, const char *folder, hl_progress progress,
+                                          void *ctx, hl_err *e);
 void hl_index_free(hl_index *ix);
 const hl_index_counts *hl_index_totals(const hl_index *ix);
 int64_t hl_index_n_series(const hl_index *ix);
