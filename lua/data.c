@@ -1,4 +1,4 @@
-/* engine.index(folder[, progress]) -> table            what a folder tree holds
+/* engine.index(folder[, progress[, readings_only]]) -> table  what a folder tree holds
  * engine.read_series(files[, { header_only, processes, timeout_s, memory_bytes }]) -> series,
  * problems engine.read_marks(path) -> marks, problems           an LIDC reading
  * engine.find_nodules(series, marks[, rule]) -> nodules, problems
@@ -134,7 +134,7 @@ static void raise_progress(const caller *c) {
 /* ---- index ---- */
 
 static void push_counts(lua_State *L, const hl_marks_counts *c) {
-  lua_createtable(L, 0, 13);
+  lua_createtable(L, 0, 24);
   set_integer(L, "sessions", c->sessions);
   set_integer(L, "outlines", c->outlines);
   set_integer(L, "points", c->points);
@@ -147,6 +147,20 @@ static void push_counts(lua_State *L, const hl_marks_counts *c) {
   set_integer(L, "outlines_closed", c->outlines_closed);
   set_integer(L, "outlines_open", c->outlines_open);
   set_integer(L, "outlines_with_gaps", c->outlines_with_gaps);
+  set_integer(L, "rois_without_points", c->rois_without_points);
+  set_integer(L, "rois_without_sop_uid", c->rois_without_sop_uid);
+  set_integer(L, "rois_without_z", c->rois_without_z);
+  set_integer(L, "z_with_blanks", c->z_with_blanks);
+  set_integer(L, "several_on_slice", c->several_on_slice);
+  set_integer(L, "z_disagrees", c->z_disagrees);
+  set_integer(L, "ratings_out_of_range", c->ratings_out_of_range);
+  int64_t n = sizeof c->malignancy / sizeof *c->malignancy;
+  lua_createtable(L, (int)n, 0);
+  for (int64_t i = 0; i < n; i++) {
+    lua_pushinteger(L, c->malignancy[i]);
+    lua_seti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "malignancy");
 }
 
 static void push_index_series(lua_State *L, const hl_index *ix, const hl_index_series *s) {
@@ -171,6 +185,8 @@ static void push_index_xml(lua_State *L, const hl_index_xml *x) {
   push_counts(L, &x->counts);
   set_string(L, "file", x->file);
   set_string(L, "series_uid", x->series_uid);
+  set_string(L, "date", x->date);
+  set_string(L, "payload", x->payload);
   lua_pushboolean(L, x->series >= 0);
   lua_setfield(L, -2, "has_series");
   lua_pushboolean(L, x->superseded);
@@ -205,11 +221,13 @@ static void push_index(lua_State *L, const hl_index *ix) {
 
 static int l_index(lua_State *L) {
   const char *folder = luaL_checkstring(L, 1);
+  bool readings_only = lua_toboolean(L, 3);
   lua_settop(L, 2);
   caller c = check_progress(L, 2);
   hl_index **box = (hl_index **)hll_newbox(L, HLL_INDEX);
   hl_err e = {0};
-  hl_status status = hl_index_new(box, folder, tell, &c, &e);
+  hl_status status = readings_only ? hl_index_readings(box, folder, tell, &c, &e)
+                                   : hl_index_new(box, folder, tell, &c, &e);
   raise_progress(&c);
   if (status != HL_OK) return hll_fail(L, &e);
   push_index(L, *box);

@@ -12,6 +12,14 @@ is "$stderr" "" "and no bar without a terminal"
 run "$HILUM" data scan chest --json
 like "$stdout" '"problems": \[\]' "the same as JSON"
 like "$stdout" '"ct_files": [1-9]' "with numbers"
+run "$HILUM" data audit chest
+is "$status" 0 "its readings are audited"
+like "$stdout" "^files +2: 2 of CT, 0 of radiographs, 0 damaged; besides [1-9]" "counted"
+like "$stdout" "^problems +0$" "without a problem"
+run "$HILUM" data audit chest --json
+is "$status" 0 "the same as JSON"
+like "$stdout" '"ct_files": 2' "with numbers"
+like "$stdout" '"several_files": \[\]' "and lists, empty ones too"
 
 before=$(find chest -type f | sort | xargs cksum | cksum)
 run "$HILUM" data phantom chest --cases 2 --seed 9
@@ -33,10 +41,17 @@ is "$status" 3 "a damaged file is a problem, not a failure"
 like "$stdout" "^problems +1$" "counted"
 like "$stdout" "chest/z.xml: .*(end of data|not well-formed)" "and named"
 like "$stdout" "note: .*chest/x.dcm" "what is no image is noted"
+run "$HILUM" data audit chest
+is "$status" 3 "so it is for an audit"
+like "$stdout" "^files +3: 2 of CT, 0 of radiographs, 1 damaged" "that counts it"
+like "$stdout" "chest/z.xml: .*(end of data|not well-formed)" "and names it"
 mkdir empty
 run "$HILUM" data scan empty
 is "$status" 1 "an empty folder holds nothing"
 like "$stderr" "^hilum: empty: " "and is named"
+run "$HILUM" data audit empty
+is "$status" 1 "to an audit, too"
+like "$stderr" "^hilum: empty: holds no LIDC reading" "and is named"
 run "$HILUM" data scan mine/file
 is "$status" 1 "a file is no folder"
 

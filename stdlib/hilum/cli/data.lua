@@ -30,6 +30,13 @@ local function series_line(s)
     s.columns, s.spacing_mm[1], s.spacing_mm[2], s.spacing_mm[3], s.xml and "with marks" or "without marks")
 end
 
+local function add_problems(add, problems)
+  add("problems      %d", #common.problems(problems))
+  for _, one in ipairs(problems) do
+    add("  %s%s: %s", one.code == "ok" and "note: " or "", one.file, one.message)
+  end
+end
+
 local function scan_lines(index)
   local lines = {}
   local function add(...) lines[#lines + 1] = string.format(...) end
@@ -39,10 +46,7 @@ local function scan_lines(index)
   add("marks         %d outlined, %d points, %d non-nodules", index.outlines, index.points, index.non_nodules)
   add("series        %d", #index.series)
   for _, s in ipairs(index.series) do lines[#lines + 1] = series_line(s) end
-  add("problems      %d", #common.problems(index.problems))
-  for _, one in ipairs(index.problems) do
-    add("  %s%s: %s", one.code == "ok" and "note: " or "", one.file, one.message)
-  end
+  add_problems(add, index.problems)
   return lines
 end
 
@@ -63,6 +67,93 @@ local scan = {
       print(table.concat(scan_lines(index), "\n"))
     end
     return #common.problems(index.problems) > 0 and WITH_PROBLEMS or 0
+  end,
+}
+
+-- ---- audit ----
+
+local function histogram(counts)
+  local keys, parts = {}, {}
+  for key in pairs(counts) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tonumber(a) < tonumber(b) end)
+  for i, key in ipairs(keys) do parts[i] = string.format("%s ×%d", key, counts[key]) end
+  return table.concat(parts, ", ")
+end
+
+local function add_oddities(add, oddities)
+  local kinds, by_kind = {}, {}
+  for _, one in ipairs(oddities) do
+    local list = by_kind[one.kind]
+    if not list then
+      list = {}
+      by_kind[one.kind] = list
+      kinds[#kinds + 1] = one.kind
+    end
+    list[#list + 1] = one
+  end
+  table.sort(kinds)
+  for _, kind in ipairs(kinds) do
+    local list = by_kind[kind]
+    add("oddity        %s: %s, in %d files", kind, list[1].message, #list)
+    for _, one in ipairs(list) do add("  %s: %d", one.file, one.count) end
+  end
+end
+
+local function add_counts(add, a)
+  add("files         %d: %d of CT, %d of radiographs, %d damaged; besides %d others (%d of them DICOM)", a.files,
+    a.ct_files, a.radiograph_files, a.damaged_files, a.other_files, a.dicom_files)
+  add("series        %d, %d of them with several files", a.series, a.series_with_several_files)
+  add("sessions      %s", histogram(a.sessions))
+  add("marks         %d over distinct series", a.marks)
+  add("  outlines    %d with ratings, %d without", a.outlines_rated, a.outlines_unrated)
+  add("  points      %d without ratings, %d with", a.points, a.points_rated)
+  add("  non-nodules %d", a.non_nodules)
+  add("all files     %d outlines, %d points, %d non-nodules", a.all_files.outlines, a.all_files.points,
+    a.all_files.non_nodules)
+  add("rois          %d inclusions, %d exclusions", a.rois_included, a.rois_excluded)
+  add("  places      %d without points, %d without SOP UID, %d without z, %d with blanks around z",
+    a.rois_without_points, a.rois_without_sop_uid, a.rois_without_z, a.z_with_blanks)
+  add("  outlines    %d closed, %d open; %d connected, %d with gaps", a.outlines_closed, a.outlines_open,
+    a.outlines_connected, a.outlines_with_gaps)
+  add("  nodules     %d with several rois on one slice, %d with one slice at several z",
+    a.nodules_with_several_outlines_on_one_slice, a.nodules_with_one_slice_at_several_z)
+  add("ratings       %d empty characteristics, %d values out of range", a.empty_characteristics,
+    a.ratings_out_of_range)
+  add("malignancy    %s", histogram(a.malignancy))
+end
+
+local function audit_lines(a)
+  local lines = {}
+  local function add(...) lines[#lines + 1] = string.format(...) end
+  add_counts(add, a)
+  add_oddities(add, a.oddities)
+  for _, one in ipairs(a.several_files) do
+    add("several files of series %s, %s: %s is used", one.series_uid,
+      one.same_payload and "the same payload" or "different payloads", one.used)
+  end
+  add_problems(add, a.problems)
+  return lines
+end
+
+local audit = {
+  name = "data audit",
+  summary = "counts what readers marked in all LIDC XML files of a folder, and names everything odd",
+  arguments = { { "DIR", "searched with all folders below it; DICOM files are not read" } },
+  options = { { "json", nil, "one JSON object; docs/data.md says what each key means" } },
+  notes = "Several files of one series: with the same payload they count once. Otherwise the one with the latest\n"
+    .. "DateService and TimeService counts, among equals the one whose path sorts first, and it is a problem.\n"
+    .. "Exit codes: 0 all files understood, 3 done, with problems (they are named), 1 nothing could be read.",
+  run = function(given)
+    local bar, tell = with_bar(given.json)
+    local report = stop_on_interrupt(data.audit, given[1], tell)
+    bar:clear()
+    if given.json then
+      for _, name in ipairs { "several_files", "oddities", "problems" } do json.list(report[name]) end
+      common.emit(report)
+    else
+      print(table.concat(audit_lines(report), "\n"))
+    end
+    return #common.problems(report.problems) > 0 and WITH_PROBLEMS or 0
   end,
 }
 
@@ -96,5 +187,5 @@ end
 return {
   name = "data",
   summary = "looks at folders of images, makes the phantom",
-  commands = { scan, phantom },
+  commands = { scan, audit, phantom },
 }

@@ -3,6 +3,7 @@
 -- What depends on the files comes back as nil, err; err.message names the file. Lists of problems hold
 -- { file, message, code }; code "ok" marks a note, nothing was left out because of it.
 
+local audit = require "hilum.data.audit"
 local engine = require "hilum.engine"
 
 local data = {}
@@ -42,6 +43,11 @@ function data.scan(folder, progress)
     report.series[i] = short
   end
   return report
+end
+
+--- All readings below a folder counted, and what is odd about them; docs/data.md names the keys.
+function data.audit(folder, progress)
+  return audit.of(folder, progress)
 end
 
 --- One axial CT series: series:voxels() (i16 [z,y,x], Hounsfield units), series:info(), series:hash(); then a
