@@ -338,7 +338,6 @@ static void settle_pair(hl_index *ix, reading_file *a, reading_file *b) {
   bool b_wins = strcmp(b->date, a->date) > 0, same_date = strcmp(b->date, a->date) == 0;
   reading_file *used = b_wins ? b : a, *other = b_wins ? a : b;
   bool same = strcmp(a->xml.payload, b->xml.payload) == 0;
-  if (same) used = a, other = b;
   other->xml.superseded = true;
   if (same)
     hl_problems_add(ix->problems, HL_OK, other->xml.file,

@@ -125,8 +125,8 @@ static void test_readings(void) {
   is_str(first->date, "2001-01-01 01:00:00", "and a date");
   said(ix, "b/same day.xml", "the one whose path sorts first is used", "two of one day");
   hl_index_free(ix);
-  make_folder(in_scratch("bare"));
-  fails(hl_index_readings(&ix, in_scratch("bare"), NULL, NULL, &e), HL_EFORMAT, &e,
+  make_folder(in_scratch("readingless"));
+  fails(hl_index_readings(&ix, in_scratch("readingless"), NULL, NULL, &e), HL_EFORMAT, &e,
         "holds no LIDC reading (0 files", "a folder without any");
 }
 

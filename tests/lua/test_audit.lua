@@ -124,10 +124,29 @@ t.is(#two.files, 2, "both are named")
 t.is(report.marks, 1, "only its marks")
 t.like(messages(report.problems), "plain.xml: another reading of series 1.1 .*the later one is used", "and it is said")
 
+put("below/third.xml", reading("1.1", plain .. point .. non_nodule, 4, "2010-01-01"))
+report = assert(data.audit(folder))
+t.is(report.several_files[1].used, folder .. "/below/third.xml", "the first reading again, later than both, counts")
+t.is(report.marks, 3, "with its marks")
+t.is(#report.several_files[1].files, 3, "of three files")
+os.remove(folder .. "/below/third.xml")
+
 put("below/copy.xml", reading("1.1", plain))
 report = assert(data.audit(folder))
 t.is(report.several_files[1].used, folder .. "/below/copy.xml", "of one date the first path counts")
 t.like(messages(report.problems), "the one whose path sorts first is used", "and that is said")
+
+-- ---- the keys ----
+
+local source = os.getenv "HILUM_SOURCE" or "."
+local guide = assert(io.open(source .. "/docs/data.md", "rb"))
+local text = guide:read "a"
+guide:close()
+local unnamed = {}
+for key in pairs(report) do
+  if not text:find("`" .. key .. "`", 1, true) then unnamed[#unnamed + 1] = key end
+end
+t.is(table.concat(unnamed, " "), "", "docs/data.md names every key")
 
 -- ---- damage ----
 

@@ -43,8 +43,8 @@ typedef struct hl_index hl_index;
 
 /* Walks the tree below `folder` (hidden names are left out; a folder reached twice through links is
  * entered once). DICOM that is no CT slice (radiographs, segmentations) is counted and left.
- * Several readings of one series: files with equal payload count as one; otherwise the one with the
- * latest date of service is used, then the one whose path sorts first, and that is reported. Every
+ * Several readings of one series: the one with the latest date of service is used, then the one
+ * whose path sorts first. Another with equal payload is a note, one that differs a problem. Every
  * file that is not understood is one problem; a folder that cannot be read is one, the top folder
  * excepted: that fails (HL_EIO), as does one without any CT slice or reading (HL_EFORMAT). */
 HL_MUST_CHECK hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress,

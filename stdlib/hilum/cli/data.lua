@@ -140,8 +140,9 @@ local audit = {
   summary = "counts what readers marked in all LIDC XML files of a folder, and names everything odd",
   arguments = { { "DIR", "searched with all folders below it; DICOM files are not read" } },
   options = { { "json", nil, "one JSON object; docs/data.md says what each key means" } },
-  notes = "Several files of one series: with the same payload they count once. Otherwise the one with the latest\n"
-    .. "DateService and TimeService counts, among equals the one whose path sorts first, and it is a problem.\n"
+  notes = "Of several files of one series the one with the latest DateService and TimeService counts, among\n"
+    .. "equals the one whose path sorts first. Others with the same payload are noted, others that differ are\n"
+    .. "problems.\n"
     .. "Exit codes: 0 all files understood, 3 done, with problems (they are named), 1 nothing could be read.",
   run = function(given)
     local bar, tell = with_bar(given.json)
