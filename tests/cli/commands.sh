@@ -127,4 +127,27 @@ run "$HILUM" bench ops --only conv_grad_weight --size 6 --channels 2 --json
 is "$status" 0 "and as JSON"
 like "$stdout" '"gf_per_s":' "with what was computed in a second"
 
+run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 2 --json
+is "$status" 0 "a training step is measured"
+is "$(printf '%s\n' "$stdout" | wc -l)" 1 "as one line"
+for field in seconds_per_step peak_rss_bytes peak_above_start_bytes peak_ledger_bytes peak_ledger_activation_bytes \
+  start_ledger_bytes planned_bytes parameters blocks; do
+  like "$stdout" "\"$field\": [0-9.e-]+" "with $field"
+done
+like "$stdout" '"loss": \[ 0\.[0-9]+, 0\.[0-9]+ \]' "and every step's loss"
+printf '%s\n' "$stdout" >lines.jsonl
+run "$HILUM" bench memory lines.jsonl --out memory/figure
+is "$status" 0 "what was measured is drawn"
+like "$stdout" "^\| hilum [0-9.]+ \| iUNet rebuilt \| 16 \| 1 \| [0-9]+ \|" "with a table"
+is "$(head -c 5 memory/figure.svg)" "<?xml" "and a figure"
+printf '{ "who": "torch", "net": "iunet-rebuilt", "size": "64" }\n' >lines.jsonl
+run "$HILUM" bench memory lines.jsonl
+is "$status" 1 "a line without its numbers"
+like "$stderr" "lines.jsonl, line 1: no blocks" "is refused by name"
+run "$HILUM" bench train --data nowhere --size 16
+is "$status" 1 "a scan that is not there"
+like "$stderr" "nowhere" "is named"
+run "$HILUM" bench train --data nowhere --size 16 --batch 2
+is "$status" 2 "two scans in one step are not to be had"
+
 finish

@@ -1,13 +1,16 @@
 -- hilum bench: what a step costs on this machine.
 
+local common = require "hilum.cli.common"
+local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
-local json = require "hilum.json"
 local loss = require "hilum.loss"
 local model = require "hilum.model"
 local nn = require "hilum.nn"
 local optim = require "hilum.optim"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
+
+local CHANNELS = "16,32,64,128"
 
 -- "16,32" -> { 16, 32 }
 local function numbers(text, name)
@@ -46,7 +49,7 @@ end
 
 -- The networks of the comparison: convolution in → network → 1×1×1 convolution out.
 local function network(given)
-  local channels = numbers(given.channels or "16,32,64,128", "channels")
+  local channels = numbers(given.channels or CHANNELS, "channels")
   local strides = strides_of(given.strides or string.rep("2,2,2", #channels - 1, "/"))
   if choice(given, "net", { "iunet", "unet" }) == "unet" then
     return nn.unet { channels = channels, strides = strides }
@@ -72,31 +75,63 @@ local function batch_of(n, size)
   return { image = new(1), truth = new(2, 1.2816), valid = new(1):fill(1) } -- a tenth of the voxels are 1
 end
 
--- Activation bytes at the peak: everything but parameters, their gradients and the optimiser.
-local function activations(ledger, before)
-  local p = ledger.at_peak
-  return p.all - p.parameters - p.gradients - p.optimiser - before.data
+-- The first scan of a folder of LIDC-IDRI that has nodules, all of it on one grid.
+local function scan_of(folder, size)
+  local source = dataset.lidc { folder = folder, crop = size, extent = "scan" }
+  local set, err = source:open {}
+  if not set then error(problem.of(err), 0) end
+  local sample, batch = set:load(1), {}
+  for _, name in ipairs { "image", "truth", "valid" } do
+    batch[name] = engine.zeros({ 1, 1, size[1], size[2], size[3] }, { layout = "image" })
+    batch[name]:copy_(sample[name])
+    sample[name]:free()
+  end
+  return batch, set.cases[1].id
 end
+
+local function data_of(given, n, size)
+  if not given.data then return batch_of(n, size), "random" end
+  if n ~= 1 then error(problem.new("usage", "--data takes one scan at a time: --batch must be 1"), 0) end
+  return scan_of(given.data, size)
+end
+
+-- What the ledger held at its peak but for parameters, their gradients and the optimiser.
+local function activations(ledger)
+  local p = ledger.at_peak
+  return p.all - p.parameters - p.gradients - p.optimiser
+end
+
+-- Soft Dice as the peers have it; a few voxels of a whole scan move the sum with cross entropy sooner.
+local losses_known = {
+  dice = function() return loss.dice {} end,
+  ["dice+bce"] = function() return loss.dice {} + loss.bce {} end,
+}
 
 local function train(given, command)
   local size, n = size_of(given.size or "64"), options.number(command, given, "batch", 1, 1)
   local steps = options.number(command, given, "steps", 3, 1)
+  local wanted = losses_known[choice(given, "loss", { "dice", "dice+bce" })]()
   choice(given, "dtype", { "f32" })
   if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
   local net = model.new(network(given), { seed = 0 })
-  local step = net:trainer { loss = loss.dice {}, optim = optim.adam {}, batch = n, size = size }
-  local batch = batch_of(n, size)
+  net:predictor { batch = n, size = size } -- the parameters come to life
+  local batch, case = data_of(given, n, size)
   collectgarbage()
   engine.reset_peak()
   local start, before = engine.resident(), engine.ledger().live
+  local _, highest = engine.resident() -- reading a scan may have taken more than what is left of it
+  local step = net:trainer { loss = wanted, optim = optim.adam {}, batch = n, size = size }
   local seconds, losses = {}, {}
   for i = 1, steps do
     local t = engine.clock()
-    losses[i] = step:run(batch).loss
+    local result = step:run(batch)
+    losses[i] = result.loss
+    result.probability:free() -- as training does: the next step's own takes its place
     step:update(1e-3)
     seconds[i] = engine.clock() - t
     if not given.json then
-      print(string.format("step %d of %d: %.3f s, loss %.4f", i, steps, seconds[i], losses[i]))
+      print(string.format("step %d of %d: %.3f s, loss %.6f, ledger %.1f MiB at most", i, steps, seconds[i], losses[i],
+        engine.ledger().peak.all / 2 ^ 20))
     end
   end
   local _, peak = engine.resident()
@@ -104,12 +139,15 @@ local function train(given, command)
   local plan = step:plan()
   local result = {
     who = "hilum " .. engine.version, net = given.net or "iunet", size = size, batch = n, steps = steps, dtype = "f32",
-    backprop = given.backprop or "rebuild", threads = engine.threads(), parameters = net:parameter_count(),
-    seconds_per_step = math.min(table.unpack(seconds)), peak_rss_bytes = peak, peak_above_start_bytes = peak - start,
-    peak_ledger_bytes = ledger.peak.all, peak_ledger_activation_bytes = activations(ledger, before),
-    planned_bytes = plan.bytes.peak, planned_where = plan.where, loss = losses,
+    channels = numbers(given.channels or CHANNELS, "channels"), blocks = numbers(given.blocks or "2", "blocks")[1],
+    data = case, backprop = given.backprop or "rebuild", threads = engine.threads(),
+    parameters = net:parameter_count(), seconds_per_step = math.min(table.unpack(seconds)), seconds = seconds,
+    peak_rss_bytes = peak, peak_above_start_bytes = peak - start, start_peak_rss_bytes = highest,
+    start_ledger_bytes = before.all, peak_ledger_bytes = ledger.peak.all,
+    peak_ledger_activation_bytes = activations(ledger), planned_bytes = plan.bytes.peak, planned_where = plan.where,
+    loss = losses,
   }
-  if given.json then return print(json.encode(result)) end
+  if given.json then return common.emit_line(result) end
   print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
     result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
     result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
@@ -122,6 +160,10 @@ local function ops(given, command)
     channels = options.number(command, given, "channels", 16, 1),
     seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
   }
+end
+
+local function memory(given)
+  return require("hilum.cli.bench_memory").run(given[1], { out = given.out })
 end
 
 return {
@@ -143,6 +185,8 @@ return {
         { "dtype", "NAME", "f32" },
         { "backprop", "NAME", "rebuild (default) or store" },
         { "threads", "N", "compute threads (default: all processors)" },
+        { "loss", "NAME", "dice (default) or dice+bce" },
+        { "data", "DIR", "the first scan below this folder of LIDC-IDRI, on a grid of --size (default: random)" },
         { "json", nil, "one JSON line" },
       },
       run = train,
@@ -160,6 +204,13 @@ return {
         { "json", nil, "one JSON line" },
       },
       run = ops,
+    },
+    {
+      name = "bench memory",
+      summary = "peak memory against depth and image size: a table, and with --out a figure",
+      arguments = { { "LINES.jsonl", "lines of bench train --json, each of its own process (see scripts/memory)" } },
+      options = { { "out", "NAME", "the figure: NAME.svg and NAME.png", short = "o" } },
+      run = memory,
     },
   },
 }
