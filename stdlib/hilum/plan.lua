@@ -14,7 +14,7 @@ end
 
 -- Steps of an epoch where the source knows its cases without reading them.
 local function steps_text(spec)
-  local patients, cases = spec.data.cases, spec.data.nodules_per_case
+  local patients, cases = spec.data.cases, spec.data.extent ~= "scan" and spec.data.nodules_per_case
   if not patients then return nil end
   local training = split.count(patients, spec.split) * (cases or 1)
   return string.format("steps         about %d in an epoch (%d cases for training), %d epochs",

@@ -323,7 +323,9 @@ local function finish(s)
   local fine
   fine, err = measure(s, "panel", chosen, function(case, batch, prediction, dice)
     local column = evaluate.column(s.set.cases[case], batch, prediction, dice)
-    column.spacing_mm = { s.spec.data.spacing_mm[2], s.spec.data.spacing_mm[3] }
+    -- a scan on a grid of its own has a spacing of its own: no scale bar
+    local spacing = s.spec.data.extent ~= "scan" and s.spec.data.spacing_mm
+    column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil
     run.panel[#run.panel + 1] = column
   end)
   if not fine then return nil, err end
