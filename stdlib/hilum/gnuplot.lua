@@ -129,11 +129,13 @@ local function read_file(path)
   return file and file:read "a" or ""
 end
 
--- Fonts that look alike where DejaVu is not installed, pixels as they are, and no tool tip "Gnuplot".
+-- Fonts that look alike where DejaVu is not installed, pixels as they are, no tool tip "Gnuplot", no blanks at
+-- the ends of lines.
 local function finished(format, bytes)
   if format ~= "svg" then return bytes end
   return (bytes:gsub('font%-family="DejaVu Sans"', 'font-family="DejaVu Sans, Verdana, Arial, sans-serif"')
-    :gsub("<image ", "<image style='image-rendering:pixelated' "):gsub("<title>Gnuplot</title>%s*", "", 1))
+    :gsub("<image ", "<image style='image-rendering:pixelated' "):gsub("<title>Gnuplot</title>%s*", "", 1)
+    :gsub("[ \t]+\n", "\n"))
 end
 
 -- One file; its path, or nil, err.
