@@ -4,6 +4,7 @@ local engine = require "hilum.engine"
 local args = require "hilum.args"
 local experiment = require "hilum.experiment"
 local loss = require "hilum.loss"
+local reference = require "hilum.reference"
 local schema = require "hilum.schema"
 local tape = require "hilum.tape"
 
@@ -14,7 +15,7 @@ return {
   -- writing experiments
   experiment = experiment.new,
   arg = args.get,
-  describe = function(what) print(schema.describe(what)) end,
+  describe = function(what) print(reference.describe(what)) end,
   schema = schema,
   data = require "hilum.dataset",
   augment = require "hilum.augment",
