@@ -100,14 +100,22 @@ static size_t lay_out(slot **order, int n, const slot **near) {
   return most;
 }
 
-/* The most bytes in use at once: no layout can be smaller. */
-static size_t lower_bound(const hl_program *p) {
-  size_t most = 0, workspace;
+static size_t live_bytes(const hl_program *p, int i) {
+  size_t live = 0;
+  for (int k = 0; k < p->n_slots; k++)
+    if (p->slots[k].first <= i && i <= p->slots[k].last) live += p->slots[k].bytes;
+  return live;
+}
+
+summit hl_arena_summit(const hl_program *p) {
+  summit top = {-1, 0, 0};
   for (int i = 0; i < p->n_nodes; i++) {
-    size_t live = p->nodes[i].needed ? hl_arena_live(p, i, &workspace) : 0;
-    if (live > most) most = live;
+    size_t live = p->nodes[i].needed ? live_bytes(p, i) : 0;
+    if (live > top.live) top = (summit){.node = i, .live = live};
   }
-  return most;
+  if (top.node >= 0 && p->nodes[top.node].scratch >= 0)
+    top.workspace = p->slots[p->nodes[top.node].scratch].bytes;
+  return top;
 }
 
 /* Moves the slot that ends highest to the front of the order. */
@@ -133,7 +141,7 @@ static void search(hl_program *p, slot **order, size_t *offsets) {
                                                               longer_first, earlier_first};
   enum { ORDERS = sizeof orders / sizeof orders[0], ROUNDS = 40 };
   const slot **near = (const slot **)(order + p->n_slots);
-  size_t bound = lower_bound(p);
+  size_t bound = hl_arena_summit(p).live;
   for (int t = 0; t < ORDERS && p->arena_bytes > bound; t++) {
     for (int i = 0; i < p->n_slots; i++) order[i] = &p->slots[i];
     qsort(order, (size_t)p->n_slots, sizeof *order, orders[t]);
@@ -169,13 +177,4 @@ hl_status hl_arena_plan(hl_program *p, hl_err *e) {
     if (s != HL_OK) return hl_at_scope(p, p->nodes[i].scope, s, e);
   }
   return place_all(p, e);
-}
-
-size_t hl_arena_live(const hl_program *p, int i, size_t *workspace) {
-  size_t live = 0;
-  for (int k = 0; k < p->n_slots; k++)
-    if (p->slots[k].first <= i && i <= p->slots[k].last) live += p->slots[k].bytes;
-  int32_t scratch = p->nodes[i].scratch;
-  *workspace = scratch < 0 ? 0 : p->slots[scratch].bytes;
-  return live;
 }

@@ -70,21 +70,6 @@ typedef struct run {
   hl_tensor **value; /* per var; owned */
 } run;
 
-/* Where most bytes are in use, and how many are the state's and the workspace's there. */
-typedef struct summit {
-  int node;
-  size_t live, workspace;
-} summit;
-
-static summit find_summit(const hl_program *p) {
-  summit top = {-1, 0, 0};
-  for (int i = 0; i < p->n_nodes; i++) {
-    size_t workspace, live = p->nodes[i].needed ? hl_arena_live(p, i, &workspace) : 0;
-    if (live > top.live) top = (summit){i, live, workspace};
-  }
-  return top;
-}
-
 static void say_where(const hl_program *p, int i, char *text, size_t size) {
   const node *n = &p->nodes[i];
   snprintf(text, size, "%s%s of %s", n->backward ? "backward pass: " : "", n->op->name,
@@ -99,7 +84,7 @@ static hl_status make_arena(run *r, hl_err *e) {
   hl_status s =
       hl_tensor_new(&r->arena, &d, r->ledger, HL_MEM_STATE, "the activations of a step", &own);
   if (s == HL_OK) return HL_OK;
-  summit top = find_summit(p);
+  summit top = hl_arena_summit(p);
   char where[160];
   if (top.node >= 0) {
     say_where(p, top.node, where, sizeof where);
@@ -226,7 +211,7 @@ static void plan_read(const run *r, hl_plan *out) {
   for (int c = 0; c <= HL_MEM_CATEGORIES; c++)
     out->peak[c] = hl_ledger_at_peak(r->ledger, (hl_category)c);
   for (int i = 0; i < p->n_nodes; i++) out->ops += p->nodes[i].needed;
-  summit top = find_summit(p);
+  summit top = hl_arena_summit(p);
   if (top.node < 0) return;
   out->peak[HL_MEM_STATE] -= top.workspace; /* the arena holds both */
   out->peak[HL_MEM_WORKSPACE] += top.workspace;

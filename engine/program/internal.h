@@ -91,7 +91,12 @@ void hl_node_call(const hl_program *p, const node *n, hl_call *c);
 
 /* Gives every passing value and workspace of a finished program its place in the arena. */
 HL_MUST_CHECK hl_status hl_arena_plan(hl_program *p, hl_err *e);
-/* Bytes in use while node i runs; *workspace is its own scratch among them. */
-size_t hl_arena_live(const hl_program *p, int i, size_t *workspace);
+/* Where most bytes of the arena are in use, how many, and how many of them are that node's scratch.
+ * No layout can be smaller than `live`; node is -1 if the program keeps nothing. */
+typedef struct summit {
+  int node;
+  size_t live, workspace;
+} summit;
+summit hl_arena_summit(const hl_program *p);
 
 #endif
