@@ -169,6 +169,19 @@ static int l_block_end(lua_State *L) {
   return 0;
 }
 
+/* p:again_begin(), p:again_end(): the ops between them are computed again for the gradient */
+static int l_again_begin(lua_State *L) {
+  hl_err e = {0};
+  if (hl_again_begin(check_program(L, 1), &e) != HL_OK) return hll_raise(L, &e);
+  return 0;
+}
+
+static int l_again_end(lua_State *L) {
+  hl_err e = {0};
+  if (hl_again_end(check_program(L, 1), &e) != HL_OK) return hll_raise(L, &e);
+  return 0;
+}
+
 /* p:gradient(loss, {values}) -> {gradients} */
 static int l_gradient(lua_State *L) {
   hl_program *p = check_program(L, 1);
@@ -330,6 +343,8 @@ void hll_open_program(lua_State *L) {
                                      {"custom_begin", l_custom_begin},
                                      {"block_turn", l_block_turn},
                                      {"block_end", l_block_end},
+                                     {"again_begin", l_again_begin},
+                                     {"again_end", l_again_end},
                                      {"gradient", l_gradient},
                                      {"output", l_output},
                                      {"finish", l_finish},

@@ -134,21 +134,41 @@ static void keep_if_better(hl_program *p, size_t bytes, size_t *offsets) {
   for (int i = 0; i < p->n_slots; i++) offsets[i] = p->slots[i].offset;
 }
 
-/* Lays the slots out in a few orders, then gives what sticks out the first choice for some rounds;
+/* Lays n slots out in a few orders, then gives what sticks out the first choice for some rounds;
  * the tightest layout is kept. */
-static void search(hl_program *p, slot **order, size_t *offsets) {
+static void search(hl_program *p, slot **order, int n, const slot **near, size_t *offsets) {
   static int (*const orders[])(const void *, const void *) = {heavier_first, larger_first,
                                                               longer_first, earlier_first};
   enum { ORDERS = sizeof orders / sizeof orders[0], ROUNDS = 40 };
-  const slot **near = (const slot **)(order + p->n_slots);
   size_t bound = hl_arena_summit(p).live;
   for (int t = 0; t < ORDERS && p->arena_bytes > bound; t++) {
-    for (int i = 0; i < p->n_slots; i++) order[i] = &p->slots[i];
-    qsort(order, (size_t)p->n_slots, sizeof *order, orders[t]);
+    qsort(order, (size_t)n, sizeof *order, orders[t]);
     for (int round = 0; round < ROUNDS && p->arena_bytes > bound; round++) {
-      keep_if_better(p, lay_out(order, p->n_slots, near), offsets);
-      promote_highest(order, p->n_slots);
+      keep_if_better(p, lay_out(order, n, near), offsets);
+      promote_highest(order, n);
     }
+  }
+  for (int i = 0; i < p->n_slots; i++) p->slots[i].offset = offsets[i];
+}
+
+/* Puts slots that are small beside the whole at the end; returns how many are not. In a long
+ * program they are the most, and where they lie is not worth a search. */
+static int large_slots(const hl_program *p, slot **order) {
+  enum { FEW = 1024, SMALL = 512 };
+  size_t least = p->n_slots <= FEW ? 0 : hl_arena_summit(p).live / SMALL;
+  int large = 0, small = p->n_slots;
+  for (int i = 0; i < p->n_slots; i++)
+    order[p->slots[i].bytes >= least ? large++ : --small] = &p->slots[i];
+  return large;
+}
+
+/* Finds a gap for each slot from number `large` on, those that live longest first. */
+static void place_small(hl_program *p, slot **order, int large, const slot **near) {
+  qsort(order + large, (size_t)(p->n_slots - large), sizeof *order, longer_first);
+  for (int i = large; i < p->n_slots; i++) {
+    order[i]->offset = lowest_gap(order[i], order, i, near);
+    size_t end = order[i]->offset + order[i]->bytes;
+    if (end > p->arena_bytes) p->arena_bytes = end;
   }
 }
 
@@ -161,9 +181,11 @@ static hl_status place_all(hl_program *p, hl_err *e) {
   if (order == NULL || offsets == NULL) {
     s = hl_fail(e, HL_ENOMEM, "no memory to lay out a program");
   } else {
+    const slot **near = (const slot **)(order + p->n_slots);
     p->arena_bytes = SIZE_MAX;
-    search(p, order, offsets);
-    for (int i = 0; i < p->n_slots; i++) p->slots[i].offset = offsets[i];
+    int large = large_slots(p, order);
+    search(p, order, large, near, offsets);
+    place_small(p, order, large, near);
   }
   hl_host_free(order);
   hl_host_free(offsets);

@@ -68,7 +68,8 @@ static hl_status pull(sweep *w, int i, hl_err *e) {
   hl_program *p = w->p;
   node n = p->nodes[i]; /* a copy: emission may move the array, the pointed-to lists stay */
   hl_var in[HL_MAX_ARGS], out[HL_MAX_ARGS], dout[HL_MAX_ARGS], din[HL_MAX_ARGS];
-  bool needs[HL_MAX_ARGS], arrives = false, any = false;
+  hl_var so_far[HL_MAX_ARGS];
+  bool needs[HL_MAX_ARGS], summed[HL_MAX_ARGS] = {false}, arrives = false, any = false;
   for (int j = 0; j < n.n_out; j++) {
     out[j] = w->now[n.out[j]];
     dout[j] = w->adjoint[n.out[j]];
@@ -77,17 +78,23 @@ static hl_status pull(sweep *w, int i, hl_err *e) {
   for (int j = 0; j < n.n_in; j++) {
     in[j] = w->now[n.in[j]];
     needs[j] = w->needs[n.in[j]];
+    so_far[j] = w->adjoint[n.in[j]];
     any = any || needs[j];
     din[j] = HL_NO_VAR;
   }
   if (!arrives || !any || n.op->constant) return HL_OK;
   hl_call c;
   hl_node_call(p, &n, &c);
-  hl_vjp v = {p, &c, in, out, dout, needs, din};
+  hl_vjp v = {p, &c, in, out, dout, needs, din, so_far, summed};
   p->scope = n.scope;
   HL_TRY(n.op->vjp(&v, e));
-  for (int j = 0; j < n.n_in; j++)
-    if (needs[j] && din[j] != HL_NO_VAR) HL_TRY(accumulate(w, n.in[j], din[j], e));
+  for (int j = 0; j < n.n_in; j++) {
+    if (!needs[j] || din[j] == HL_NO_VAR) continue;
+    if (summed[j])
+      w->adjoint[n.in[j]] = din[j];
+    else
+      HL_TRY(accumulate(w, n.in[j], din[j], e));
+  }
   return HL_OK;
 }
 
@@ -122,6 +129,29 @@ static hl_status emit_again(sweep *w, int first, int last, int from, hl_err *e) 
   return HL_OK;
 }
 
+/* Computes a stretch again, then pulls the gradient through it. */
+static hl_status pull_again(sweep *w, int index, hl_err *e) {
+  stretch s = w->p->again[index];
+  bool arrives = false;
+  for (int i = s.first; i < s.end; i++)
+    for (int j = 0; j < w->p->nodes[i].n_out; j++)
+      arrives = arrives || w->adjoint[w->p->nodes[i].out[j]] != HL_NO_VAR;
+  if (!arrives) return HL_OK;
+  HL_TRY(emit_again(w, s.first, s.end, w->p->n_nodes, e));
+  for (int i = s.end - 1; i >= s.first; i--) HL_TRY(pull(w, i, e));
+  return HL_OK;
+}
+
+/* Pulls the gradient through nodes [first, last), none of which begins or ends a block. */
+static hl_status pull_all(sweep *w, int first, int last, hl_err *e) {
+  for (int i = last - 1; i >= first; i--) {
+    int again = w->p->nodes[i].again;
+    HL_TRY(again >= 0 ? pull_again(w, again, e) : pull(w, i, e));
+    if (again >= 0) i = w->p->again[again].first;
+  }
+  return HL_OK;
+}
+
 /* Rebuilds the inputs of a block from its outputs, computes its inside again on them, and pulls the
  * gradient through. */
 static hl_status pull_block(sweep *w, int index, hl_err *e) {
@@ -136,8 +166,7 @@ static hl_status pull_block(sweep *w, int index, hl_err *e) {
   for (int j = 0; j < b.n_in; j++) w->now[b.in[j]] = w->now[b.rebuilt[j]];
   /* Outputs that are not inputs are computed again too; what nobody uses of it is dropped later. */
   HL_TRY(emit_again(w, b.first, b.turn, from, e));
-  for (int i = b.turn - 1; i >= b.first; i--) HL_TRY(pull(w, i, e));
-  return HL_OK;
+  return pull_all(w, b.first, b.turn, e);
 }
 
 /* Bound numbers like value v, all the same. */
@@ -173,14 +202,15 @@ static hl_status pull_custom(sweep *w, int index, hl_err *e) {
 static hl_status sweep_back(sweep *w, hl_err *e) {
   hl_program *p = w->p;
   for (int i = w->n_nodes - 1; i >= 0; i--) {
-    const node *n = &p->nodes[i];
-    if (n->inverse) continue;
-    if (n->block < 0) {
-      HL_TRY(pull(w, i, e));
-      continue;
-    }
-    int first = p->blocks[n->block].first;
-    HL_TRY(p->blocks[n->block].custom ? pull_custom(w, n->block, e) : pull_block(w, n->block, e));
+    const node n = p->nodes[i]; /* a copy: emission moves the array */
+    if (n.inverse) continue;
+    int first = n.block >= 0   ? p->blocks[n.block].first
+                : n.again >= 0 ? p->again[n.again].first
+                               : i;
+    if (n.block < 0)
+      HL_TRY(pull_all(w, first, i + 1, e));
+    else
+      HL_TRY(p->blocks[n.block].custom ? pull_custom(w, n.block, e) : pull_block(w, n.block, e));
     i = first;
   }
   return HL_OK;

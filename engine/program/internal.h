@@ -33,6 +33,7 @@ typedef struct node {
   hl_var *in, *out; /* one allocation, owned through `in` */
   int32_t scope;
   int32_t block; /* rebuild block whose forward body holds this node, or -1 */
+  int32_t again; /* stretch of nodes that are computed again with this one, or -1 */
   bool inverse;  /* part of an inverse body: a pattern, never executed */
   bool backward; /* emitted by differentiation */
   bool needed;
@@ -47,6 +48,11 @@ typedef struct block {
   int n_in, n_out;
   hl_var *in, *out, *placeholder, *rebuilt;
 } block;
+
+/* Nodes [first, end) that the backward pass computes again. */
+typedef struct stretch {
+  int first, end;
+} stretch;
 
 /* A stretch of the arena, the one block in which a run's passing values live. */
 typedef struct slot {
@@ -68,7 +74,10 @@ struct hl_program {
   block *blocks;
   int n_blocks, cap_blocks;
   int open_block; /* -1: none */
-  bool inverting; /* inside the inverse body of the open block */
+  stretch *again;
+  int n_again, cap_again;
+  bool again_open; /* the last of them has no end yet */
+  bool inverting;  /* inside the inverse body of the open block */
   place *scopes;
   int n_scopes, cap_scopes;
   int32_t scope;

@@ -64,6 +64,7 @@ void hl_program_free(hl_program *p) {
   hl_host_free(p->vars);
   hl_host_free(p->nodes);
   hl_host_free(p->blocks);
+  hl_host_free(p->again);
   hl_host_free(p->scopes);
   hl_host_free(p->slots);
   hl_host_free(p->inputs);
@@ -194,6 +195,7 @@ static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, nod
   n->backward = p->backward;
   n->block =
       p->open_block >= 0 && !p->inverting && p->blocks[p->open_block].rebuild ? p->open_block : -1;
+  n->again = p->again_open && !p->inverting && !p->live ? p->n_again - 1 : -1;
   n->takes = -1;
   n->scratch = -1;
   n->in = hl_host_calloc((size_t)(c->n_in + c->n_out), sizeof *n->in);
@@ -320,6 +322,12 @@ hl_status hl_block_begin(hl_program *p, int n_in, const hl_var *in, bool rebuild
   if (p->open_block >= 0)
     return hl_at_scope(p, p->scope,
                        hl_fail(e, HL_EINVAL, "an invertible block cannot stand inside another"), e);
+  if (p->again_open)
+    return hl_at_scope(p, p->scope,
+                       hl_fail(e, HL_EINVAL,
+                               "an invertible block cannot stand inside a stretch that is computed "
+                               "again"),
+                       e);
   HL_TRY(hl_reserve((void **)&p->blocks, p->n_blocks, &p->cap_blocks, sizeof *p->blocks, e));
   block *b = &p->blocks[p->n_blocks];
   memset(b, 0, sizeof *b);
@@ -344,6 +352,8 @@ hl_status hl_block_turn(hl_program *p, int n_out, const hl_var *out, hl_var *pla
                         hl_err *e) {
   if (p->open_block < 0 || p->inverting)
     return hl_fail(e, HL_EINVAL, "no invertible block is being recorded");
+  if (p->again_open)
+    return hl_fail(e, HL_EINVAL, "a stretch that is computed again has no end in this block");
   HL_TRY(check_vars(p, n_out, out, e));
   block *b = &p->blocks[p->open_block];
   if (b->custom) HL_TRY(check_own(p, b, n_out, out, e));
@@ -383,6 +393,27 @@ hl_status hl_block_end(hl_program *p, int n_in, const hl_var *rebuilt, hl_err *e
   b->end = p->n_nodes;
   p->open_block = -1;
   p->inverting = false;
+  return HL_OK;
+}
+
+/* ---- stretches that are computed again ---- */
+
+hl_status hl_again_begin(hl_program *p, hl_err *e) {
+  HL_TRY(open_for_change(p, e));
+  if (p->again_open)
+    return hl_at_scope(
+        p, p->scope,
+        hl_fail(e, HL_EINVAL, "a stretch that is computed again cannot stand inside another"), e);
+  HL_TRY(hl_reserve((void **)&p->again, p->n_again, &p->cap_again, sizeof *p->again, e));
+  p->again[p->n_again++] = (stretch){p->n_nodes, p->n_nodes};
+  p->again_open = true;
+  return HL_OK;
+}
+
+hl_status hl_again_end(hl_program *p, hl_err *e) {
+  if (!p->again_open) return hl_fail(e, HL_EINVAL, "no stretch to compute again is being recorded");
+  p->again[p->n_again - 1].end = p->n_nodes;
+  p->again_open = false;
   return HL_OK;
 }
 

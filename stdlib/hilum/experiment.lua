@@ -37,6 +37,8 @@ local fields = {
       epochs = schema.int { min = 1, max = 100000, doc = "times through the training cases" },
       batch = schema.int { min = 1, max = 4096, doc = "cases in a step" },
       precision = schema.one_of { "f32", default = "f32" },
+      memory_gib = schema.optional(schema.number { above = 0,
+        doc = "budget of a step: to keep it, couplings of an invertible network go through slabs of z, more slowly" }),
       guard = schema.optional(schema.record {
         doc = "measures how well an invertible network's states are rebuilt",
         fields = {

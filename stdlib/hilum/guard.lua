@@ -32,7 +32,7 @@ end
 local function record(self)
   local model, o = self.model, self.options
   local p = engine.program()
-  local b = builder.new(p, model.store, { training = true, steps = {} })
+  local b = builder.new(p, model.store, { training = true, steps = {}, slabs = o.slabs })
   local shape = { o.batch, model.channels, o.size[1], o.size[2], o.size[3] }
   local image = p:input("image", shape, { dtype = model.store.dtype, layout = "image" })
   b:scope("model", function() return model.spec:build(b, image) end)
@@ -50,7 +50,7 @@ local function record(self)
   self.program = #self.places > 0 and p:finish() or nil
 end
 
---- o: { batch, size = { z, y, x } }. nil for a network that rebuilds nothing.
+--- o: { batch, size = { z, y, x }, slabs = those of the trainer }. nil for a network that rebuilds nothing.
 function guard.new(model, o)
   local self = setmetatable({ model = model, options = o, kept = {} }, guard)
   record(self)

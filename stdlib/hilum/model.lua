@@ -1,6 +1,7 @@
 -- A model: a network's specification together with its parameters, and the programs made of the two.
 
 local engine = require "hilum.engine"
+local budget = require "hilum.budget"
 local builder = require "hilum.nn.builder"
 local codec = require "hilum.codec"
 local drawing = require "hilum.nn.drawing"
@@ -128,10 +129,11 @@ local function norm_program(b, order)
   return p:finish()
 end
 
--- Records forward and backward pass. kept: places whose activations are stored all the same.
-local function record_step(step, kept)
+-- Records forward and backward pass. kept: places whose activations are stored all the same. slabs: places whose
+-- couplings go through slabs.
+local function record_step(step, kept, slabs)
   local o = step.options
-  local b = trace(step.model, o.batch, o.size, { training = true, kept = kept })
+  local b = trace(step.model, o.batch, o.size, { training = true, kept = kept, slabs = slabs })
   add_loss(step.model, b, o.loss, o.batch, o.size)
   local wrt = {}
   for i, t in ipairs(b.trainable) do wrt[i] = t.value end
@@ -140,23 +142,40 @@ local function record_step(step, kept)
   b.program:finish()
   step.program, step.results, step.first_gradient, step.changes = b.program, b.results, b.results.probability, b.updates
   step.parameters, step.layers, step.remarks = b.trainable, b:layer_list(), b.remarks
+  step.kept, step.slabs = kept, slabs
+  for _, line in ipairs(budget.lines(slabs)) do table.insert(step.remarks, line) end
   return b
 end
 
---- o: { loss, optim, batch, size = { z, y, x }, average }. The step for one batch of this shape. average: decay of a
---- moving average of the weights, which starts as they are now; none without it.
+-- Records the step anew, in slabs where that is needed to keep the budget. Returns true, or nil and a problem.
+local function keep_budget(step, limit, streams)
+  local slabs, err = budget.fit(limit, streams, function(slabs)
+    if next(slabs) then record_step(step, step.kept, slabs) end
+    local plan = step:plan()
+    return { bytes = plan.bytes.peak, where = plan.where }
+  end)
+  return slabs ~= nil, err
+end
+
+--- o: { loss, optim, batch, size = { z, y, x }, average, budget, slabs }. The step for one batch of this shape.
+--- average: decay of a moving average of the weights, which starts as they are now; none without it. budget: bytes
+--- that a step may hold at most; to keep it, couplings go through slabs of z, and what would fit is said where that
+--- is not enough (nil and a problem). slabs: { [place] = slices at a time }, chosen by hand.
 function model:trainer(o)
   local step = setmetatable({ model = self, options = o, states = {}, steps = 0 }, trainer)
-  local b = record_step(step)
+  local b = record_step(step, {}, o.slabs or {})
   step.update_program = update_program(step, o.optim, b, o.average)
   step.clip_norm = o.optim.clip_norm
   if step.clip_norm then step.norm_program = norm_program(b, o.optim.clip_order) end
+  if not o.budget then return step end
+  local fits, err = keep_budget(step, o.budget, b.streams)
+  if not fits then return nil, err end
   return step
 end
 
 --- From now on the activations at these places, { [place] = true }, are stored although their network rebuilds.
 function trainer:keep(places)
-  record_step(self, places)
+  record_step(self, places, self.slabs)
 end
 
 -- At once, not when the collector comes by: they are as large as the parameters.

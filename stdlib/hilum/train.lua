@@ -32,13 +32,17 @@ end
 
 -- ---- before the first step ----
 
---- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }.
+--- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }. Raises where it does
+--- not fit into the memory budget.
 function train.prepare(spec)
   local net = model.new(spec.model, { seed = spec.seed })
-  local step = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
-    size = value.plain(spec.data.crop) }
+  local limit = spec.train.memory_gib
+  local step, err = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
+    size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30) }
+  if not step then error(err, 0) end
   local ready = { net = net, step = step, plan = step:plan() }
-  local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop) })
+  local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop),
+    slabs = step.slabs })
   if not watched then return ready end
   ready.guard = watched
   local bytes = ready.plan.bytes

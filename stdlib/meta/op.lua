@@ -37,6 +37,18 @@ function op.adam(param, grad, m, v, clock, top, attributes) end
 ---@return hl.tensor
 function op.add(a, b) end
 
+---@class (exact) hl.op.add_at
+---@field start integer[] where the part begins on each axis, counted from 0
+---@field scale? number factor of the part
+
+---Adds a part, times a factor, to a box of a tensor.
+---`y = x, but y[start + (i, j, …)] = x[start + (i, j, …)] + scale*part[i, j, …]`
+---@param x hl.tensor|number
+---@param part hl.tensor|number
+---@param attributes? hl.op.add_at
+---@return hl.tensor
+function op.add_at(x, part, attributes) end
+
 ---@class (exact) hl.op.affine
 ---@field scale? number factor; 0 gives the constant shift, whatever x holds
 ---@field shift? number what is added

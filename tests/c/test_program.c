@@ -40,11 +40,16 @@ static hl_status emit1(hl_program *p, const char *name, const char *attrs, hl_va
   return hl_emit(p, op, op->attr_size > 0 ? buffer : NULL, b == HL_NO_VAR ? 1 : 2, in, 1, out, e);
 }
 
+/* Whether nets that are built from now on compute F again instead of keeping what lies inside. */
+static bool again = false;
+
 /* F of the test's coupling: tanh(w·x), w one number a channel. */
 static hl_status inside(hl_program *p, hl_var x, hl_var w, hl_var *out, hl_err *e) {
   hl_var scaled;
+  if (again) HL_TRY(hl_again_begin(p, e));
   HL_TRY(emit1(p, "mul", NULL, x, w, &scaled, e));
-  return emit1(p, "tanh", NULL, scaled, HL_NO_VAR, out, e);
+  HL_TRY(emit1(p, "tanh", NULL, scaled, HL_NO_VAR, out, e));
+  return again ? hl_again_end(p, e) : HL_OK;
 }
 
 /* (a, b) → (b, a + F(b)), with its inverse. */
@@ -218,7 +223,104 @@ static void memory_is_flat(void) {
   ok(stored > 5 * deep, "store: %.0f bytes at depth 40", stored);
 }
 
+/* The same kernels on the same numbers: the same bits; and what lies inside F is not kept. */
+static void computed_again(bool rebuild, hl_dtype type) {
+  net kept, twice;
+  hl_err e = {0};
+  hl_plan plan[2];
+  succeeds(build(&kept, 6, rebuild, type, false, &e), &e, "kept");
+  again = true;
+  succeeds(build(&twice, 6, rebuild, type, false, &e), &e, "computed again");
+  again = false;
+  succeeds(run_net(&kept, &e), &e, "run");
+  succeeds(run_net(&twice, &e), &e, "run");
+  is_near(worst_difference(&kept, &twice), 0, 0, "%s, %s: what is computed again is the same",
+          rebuild ? "rebuild" : "store", hl_dtype_name(type));
+  succeeds(hl_program_plan(kept.p, &plan[0], &e), &e, "plan");
+  succeeds(hl_program_plan(twice.p, &plan[1], &e), &e, "plan");
+  size_t bytes[2] = {plan[0].peak[HL_MEM_CATEGORIES], plan[1].peak[HL_MEM_CATEGORIES]};
+  ok(rebuild ? bytes[1] <= bytes[0] : bytes[1] < bytes[0], "%zu bytes, %zu when kept", bytes[1],
+     bytes[0]);
+  ok(plan[1].ops > plan[0].ops, "more ops");
+  net_free(&kept);
+  net_free(&twice);
+}
+
+/* On a tape everything is there already. */
+static void tape_computes_once(void) {
+  net kept, twice;
+  hl_err e = {0};
+  succeeds(build(&kept, 3, false, HL_F64, true, &e), &e, "tape");
+  again = true;
+  succeeds(build(&twice, 3, false, HL_F64, true, &e), &e, "tape");
+  again = false;
+  is_near(worst_difference(&kept, &twice), 0, 0, "on a tape too");
+  is_int(hl_program_op_count(twice.p), hl_program_op_count(kept.p), "with no op more");
+  net_free(&kept);
+  net_free(&twice);
+}
+
+/* Gradients of slices gather in one value, in place, whatever their order. */
+static void slices_gather(void) {
+  hl_err e = {0};
+  hl_program *p;
+  hl_desc d = {HL_F32, HL_PLAIN, {1, {12}}};
+  hl_var x, part[3], square, sum = HL_NO_VAR, loss, g;
+  hl_tensor *in = random_tensor(&d, 1), *out = NULL;
+  const char *const boxes[] = {"start=0 stop=8", "start=4 stop=12", "start=1 stop=9"};
+  succeeds(hl_program_new(&p, false, &e), &e, "a program");
+  succeeds(hl_program_input(p, "x", &d, &x, &e), &e, "x");
+  for (int i = 0; i < 3; i++) {
+    succeeds(emit1(p, "slice", boxes[i], x, HL_NO_VAR, &part[i], &e), &e, "slice");
+    succeeds(emit1(p, "square", NULL, part[i], HL_NO_VAR, &square, &e), &e, "square");
+    if (i == 0)
+      sum = square;
+    else
+      succeeds(emit1(p, "add", NULL, sum, square, &sum, &e), &e, "add");
+  }
+  succeeds(emit1(p, "sum", NULL, sum, HL_NO_VAR, &loss, &e), &e, "sum");
+  succeeds(hl_program_gradient(p, loss, 1, &x, &g, &e), &e, "gradient");
+  succeeds(hl_program_output(p, g, HL_MEM_GRADIENTS, &e), &e, "output");
+  succeeds(hl_program_finish(p, &e), &e, "finish");
+  succeeds(hl_program_run(p, 1, &in, 1, &out, &e), &e, "run");
+  double worst = 0;
+  for (int i = 0; i < 12; i++) {
+    int times = (i < 8) + (i >= 4) + (i >= 1 && i < 9);
+    worst = fmax(worst, fabs(hl_tensor_f32(out)[i] - 2.0 * times * hl_tensor_f32(in)[i]));
+  }
+  ok(worst < 1e-5, "gradients of overlapping slices add up (%.2g)", worst);
+  int added = 0;
+  for (int i = 0; i < hl_program_op_count(p); i++) {
+    const char *text = hl_program_op_text(p, i);
+    added += strstr(text, "add_at(") != NULL && strstr(text, "!") != NULL;
+  }
+  is_int(added, 1, "the last of them in place, the one before into what is no output");
+  hl_tensor_unref(in);
+  hl_tensor_unref(out);
+  hl_program_free(p);
+}
+
 /* ---- what goes wrong ---- */
+
+static void misplaced_stretches(void) {
+  hl_err e = {0};
+  hl_program *p;
+  hl_desc d = image(HL_F32);
+  hl_var x, y, held;
+  succeeds(hl_program_new(&p, false, &e), &e, "a program");
+  succeeds(hl_program_input(p, "x", &d, &x, &e), &e, "x");
+  fails(hl_again_end(p, &e), HL_EINVAL, &e, "no stretch", "an end without a beginning");
+  succeeds(hl_again_begin(p, &e), &e, "begin");
+  fails(hl_again_begin(p, &e), HL_EINVAL, &e, "inside another", "one inside another");
+  fails(hl_block_begin(p, 1, &x, true, &e), HL_EINVAL, &e, "inside a stretch",
+        "a block inside a stretch");
+  succeeds(hl_again_end(p, &e), &e, "end");
+  succeeds(hl_block_begin(p, 1, &x, true, &e), &e, "a block");
+  succeeds(emit1(p, "neg", NULL, x, HL_NO_VAR, &y, &e), &e, "its forward body");
+  succeeds(hl_again_begin(p, &e), &e, "a stretch in it");
+  fails(hl_block_turn(p, 1, &y, &held, &e), HL_EINVAL, &e, "stretch", "which has no end");
+  hl_program_free(p);
+}
 
 static void bad_requests(void) {
   hl_err e = {0};
@@ -305,6 +407,13 @@ int main(void) {
   gradient_is_true(false);
   tape_equals_program();
   memory_is_flat();
+  for (int i = 0; i < 2; i++) {
+    computed_again(i == 0, HL_F32);
+    computed_again(i == 0, HL_F64);
+  }
+  tape_computes_once();
+  slices_gather();
+  misplaced_stretches();
   bad_requests();
   errors_name_the_place();
   allocation_failures();

@@ -238,6 +238,66 @@ do
     string.format("promised %d bytes, measured %d", promised, measured))
 end
 
+-- ---- slabs of z ----
+
+-- Largest relative difference of the gradients with and without slabs, in f64.
+local function slab_difference(inner, o)
+  local gradients = {}
+  for i, slabs in ipairs { false, o.slabs } do
+    local coupling = hl.nn.additive { inner = inner, form = o.form }
+    local m = model.new(chain(net { coupling = coupling, channels = { 4, 8 }, couplings = { 2, 2 },
+      backprop = o.backprop }), { seed = 3, dtype = "f64" })
+    local step = m:trainer { loss = hl.loss.dice {}, optim = hl.optim.adam {}, batch = 2, size = o.size,
+      slabs = slabs or nil }
+    shake(m)
+    step:run(batch_of(o.size, "f64"))
+    step.gradients, gradients[i] = nil, step.gradients
+    if slabs then t.ok(#step.remarks >= 1, "what goes through slabs is said") end
+    for k, change in ipairs(step.changed) do gradients[i][#gradients[i] + k] = change end
+  end
+  local worst = 0
+  for i, g in ipairs(gradients[1]) do worst = math.max(worst, largest(gradients[2][i] - g) / largest(g)) end
+  return worst
+end
+
+for _, case in ipairs {
+  { "instance norm", {}, { size = { 8, 4, 6 },
+    slabs = { ["model[2].iunet.down[1]"] = 3, ["model[2].iunet.up[1]"] = 3 } } },
+  { "single slices", {}, { size = { 8, 4, 4 }, slabs = { ["model[2].iunet"] = 1 } } },
+  { "double form", {}, { size = { 8, 4, 4 }, form = "double", slabs = { ["model[2].iunet"] = 2 } } },
+  { "batch norm", { norm = "batch" }, { size = { 8, 4, 4 }, slabs = { ["model[2].iunet"] = 3 } } },
+  { "no norm, another activation", { norm = "none", activation = "tanh" },
+    { size = { 8, 4, 4 }, slabs = { ["model[2].iunet"] = 3 } } },
+  { "three convolutions of 5", { depth = 3, kernel = { 5, 3, 3 } },
+    { size = { 8, 4, 4 }, slabs = { ["model[2].iunet"] = 2 } } },
+  { "an activation apart", { activation = "softplus" }, { size = { 8, 4, 4 }, slabs = { ["model[2].iunet"] = 3 } } },
+  { "stored", {}, { size = { 8, 4, 4 }, backprop = "store", slabs = { ["model[2].iunet"] = 3 } } },
+} do
+  local worst = slab_difference(hl.nn.inner(case[2]), case[3])
+  t.ok(worst < 1e-10, string.format("slabs, %s: the same gradients (%.1g)", case[1], worst))
+end
+
+do -- chosen by a budget
+  local size = { 32, 32, 32 }
+  local function trainer(budget, coupling)
+    local m = model.new(chain(net { channels = { 8, 16 }, couplings = { 2, 2 }, coupling = coupling }), { seed = 3 })
+    return m:trainer { loss = loss, optim = hl.optim.adam {}, batch = 1, size = size, budget = budget }
+  end
+  local free = trainer():plan().bytes.peak
+  t.ok(next(trainer(free).slabs) == nil, "a budget that suffices changes nothing")
+  local tight = trainer(math.floor(free * 0.88))
+  t.ok(tight and tight:plan().bytes.peak <= free * 0.88, "a smaller one is kept")
+  t.ok(tight.slabs["model[2].iunet.down[1]"], "by slabs of the largest level")
+  t.ok(#tight:plan().remarks > 0, "which the plan says")
+  t.ok(tight:run { image = random({ 1, 1, 32, 32, 32 }, 1), truth = random({ 1, 1, 32, 32, 32 }, 2, nil, 0, 1),
+    valid = engine.zeros({ 1, 1, 32, 32, 32 }, { layout = "image" }):fill(1) }, "and it runs")
+  local none, err = trainer(free // 4)
+  t.is(none, nil, "one that cannot be kept")
+  t.like(err.message, "needs .* GiB at least, at .*model%[2%].* would fit", "is refused with what would fit")
+  none, err = trainer(free // 4, hl.nn.additive { inner = hl.nn.inner { norm = "group" } })
+  t.ok(none == nil and err.message:find "nothing in this network can go through slabs", "or why nothing helps")
+end
+
 -- ---- bad input ----
 
 for _, case in ipairs {

@@ -75,13 +75,17 @@ typedef struct hl_call {
 } hl_call;
 
 /* What a gradient rule sees. `dout[i]` is HL_NO_VAR where no gradient arrives; `din[i]` starts as
- * HL_NO_VAR and is to be set for every i with needs[i] that the output depends on. */
+ * HL_NO_VAR and is to be set for every i with needs[i] that the output depends on. `so_far[i]` is
+ * what other uses of input i have brought already, or HL_NO_VAR: a rule that can add to it at less
+ * than the cost of a value of its own gives the sum as din[i] and sets summed[i]. */
 typedef struct hl_vjp {
   hl_program *program;
   const hl_call *call;
   const hl_var *in, *out, *dout;
   const bool *needs;
   hl_var *din;
+  const hl_var *so_far;
+  bool *summed;
 } hl_vjp;
 
 /* Emits an op into a program (the only door through which rules build): `attrs` is copied, the

@@ -61,6 +61,13 @@ HL_MUST_CHECK hl_status hl_block_end(hl_program *p, int n_in, const hl_var *rebu
  * outputs may be used outside. */
 HL_MUST_CHECK hl_status hl_custom_begin(hl_program *p, int n_in, const hl_var *in, hl_err *e);
 
+/* A stretch of ops that is computed again: its values are not kept for the gradient, which emits
+ * the ops a second time just before it goes through them. It may stand inside the forward body of
+ * an invertible block, and its values may be used outside. On a tape, and in an inverse body, it is
+ * ordinary ops. */
+HL_MUST_CHECK hl_status hl_again_begin(hl_program *p, hl_err *e);
+HL_MUST_CHECK hl_status hl_again_end(hl_program *p, hl_err *e);
+
 /* Appends the gradient of the scalar `loss` with respect to `wrt` (inputs or trainable bindings, or
  * any values in a live program). A value on which the loss does not depend is an error that names
  * it. */

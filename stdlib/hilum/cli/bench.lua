@@ -38,6 +38,14 @@ local function strides_of(text)
   return list
 end
 
+-- "1.5" -> bytes; nil where nothing is given.
+local function gibibytes(text)
+  if not text then return nil end
+  local n = tonumber(text)
+  if n and n > 0 and n < 2 ^ 30 then return math.floor(n * 2 ^ 30) end
+  error(problem.new("usage", string.format("--memory-gib: expected a number above 0, got '%s'", text)), 0)
+end
+
 local function choice(given, name, allowed)
   local word = given[name] or allowed[1]
   for _, one in ipairs(allowed) do
@@ -120,7 +128,10 @@ local function train(given, command)
   engine.reset_peak()
   local start, before = engine.resident(), engine.ledger().live
   local _, highest = engine.resident() -- reading a scan may have taken more than what is left of it
-  local step = net:trainer { loss = wanted, optim = optim.adam {}, batch = n, size = size }
+  local limit = gibibytes(given["memory-gib"])
+  local step, err = net:trainer { loss = wanted, optim = optim.adam {}, batch = n, size = size,
+    budget = limit }
+  if not step then error(err, 0) end
   local seconds, losses = {}, {}
   for i = 1, steps do
     local t = engine.clock()
@@ -185,6 +196,7 @@ return {
         { "dtype", "NAME", "f32" },
         { "backprop", "NAME", "rebuild (default) or store" },
         { "threads", "N", "compute threads (default: all processors)" },
+        { "memory-gib", "N", "budget of a step: couplings go through slabs of z to keep it" },
         { "loss", "NAME", "dice (default) or dice+bce" },
         { "data", "DIR", "the first scan below this folder of LIDC-IDRI, on a grid of --size (default: random)" },
         { "json", nil, "one JSON line" },

@@ -21,12 +21,25 @@ function basic.convolution(b, x, o)
   return op.conv(x, weight, bias, { stride = o.stride or 1, padding = o.padding or same(kernel) })
 end
 
---- A prediction at a scale: 1×1×1 convolution to `out` logits. inputs: one value, or the parts of a state.
+-- Input channels [first, first + count) of a 1×1×1 convolution's weight.
+local function columns(weight, first, count)
+  return (op.slice(weight, { start = { 0, first, 0, 0, 0 }, stop = { weight.shape[1], first + count, 1, 1, 1 } }))
+end
+
+--- A prediction at a scale: 1×1×1 convolution to `out` logits. parts: the image, or the parts of a state, each of
+--- which meets its own columns of the weight: the state need not exist in one piece.
 function basic.head(b, parts, stride, out)
   local name = string.format("head[%s]", table.concat(stride, ","))
   b:scope(name, function()
-    local x = #parts == 1 and parts[1] or op.regroup(table.unpack(parts))
-    local logits = basic.convolution(b, x, { out = out, kernel = { 1, 1, 1 }, bias = true })
+    local channels, first, logits = 0, 0, nil
+    for _, part in ipairs(parts) do channels = channels + part.shape[2] end
+    local weight = b:param("weight", { out, channels, 1, 1, 1 }, init.he_fan_in)
+    local bias = b:param("bias", { out }, nil, { decay = false })
+    for i, part in ipairs(parts) do
+      local own = #parts == 1 and weight or columns(weight, first, part.shape[2])
+      local y = op.conv(part, own, i == 1 and bias or nil)
+      logits, first = logits and op.add(logits, y) or y, first + part.shape[2]
+    end
     b:head(stride, logits)
     b:note("head", logits)
   end)

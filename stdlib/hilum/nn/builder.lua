@@ -15,12 +15,14 @@ end
 
 --- store: the model's parameters. o.training: the network is traced to be trained (statistics of batches).
 --- o.kept: places whose activations are stored although their network rebuilds, { [place] = true }.
+--- o.slabs: places whose couplings go through slabs of so many slices, { [place] = thickness }.
 --- o.steps: a list that takes the invertible steps instead of declaring them as blocks, see builder:invertible.
 function builder.new(program, store, o)
   o = o or {}
   return setmetatable({
     program = program, store = store, path = {}, bound = {}, trainable = {}, heads = {}, layers = {}, updates = {},
-    remarks = {}, training = o.training or false, kept = o.kept or {}, steps = o.steps,
+    remarks = {}, streams = {}, training = o.training or false, kept = o.kept or {}, slabs = o.slabs or {},
+    steps = o.steps,
   }, builder)
 end
 
@@ -88,15 +90,42 @@ function builder:update(name, tensor, value)
   self.updates[#self.updates + 1] = update
 end
 
--- Whether this place, or one around it, is to be stored.
-local function is_kept(self)
-  if not next(self.kept) then return false end
+-- What a map of places says of this place, or of the outermost one around it that it knows.
+local function said_of(self, map)
+  if not next(map) then return nil end
   local path = ""
   for _, part in ipairs(self.path) do
     path = path .. ((path == "" or part:sub(1, 1) == "[") and "" or ".") .. part
-    if self.kept[path] then return true end
+    if map[path] then return map[path] end
   end
-  return false
+end
+
+--- How many slices at a time a coupling of this place goes through; nil: all at once.
+function builder:slab()
+  return said_of(self, self.slabs)
+end
+
+--- Notes that the couplings of the place around this one can go through slabs. parts: the state there.
+function builder:can_stream(parts)
+  local inner = table.remove(self.path)
+  local place, values = self:place(), 0
+  self.path[#self.path + 1] = inner
+  if self.streams[place] then return end
+  for _, part in ipairs(parts) do
+    local n = 1
+    for _, size in ipairs(part.shape) do n = n * size end
+    values = values + n
+  end
+  local one = { place = place, slices = parts[1].shape[3], values = values }
+  self.streams[place], self.streams[#self.streams + 1] = one, one
+end
+
+--- What f() gives. Nothing inside is kept for the backward pass, which computes it again.
+function builder:again(f)
+  self.program:again_begin()
+  local result = f()
+  self.program:again_end()
+  return result
 end
 
 --- An invertible step of a chain: forward(values…) -> values…, inverse(values…) -> values….
@@ -110,7 +139,7 @@ function builder:invertible(inputs, rebuild, forward, inverse)
       path = table.move(self.path, 1, #self.path, 1, {}), dimensions = self.dimensions }
     return table.unpack(outputs, 1, outputs.n)
   end
-  p:block_begin(inputs, rebuild and not is_kept(self))
+  p:block_begin(inputs, rebuild and not said_of(self, self.kept))
   local outputs = table.pack(forward(table.unpack(inputs)))
   local placeholders = p:block_turn(outputs)
   p:block_end(table.pack(inverse(table.unpack(placeholders))))

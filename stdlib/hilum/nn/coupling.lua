@@ -23,25 +23,46 @@ local function f(self, b, x, like, name)
   return y
 end
 
+-- x + sign·F(from), in place where x is not needed again; through slabs of z where the builder wants them.
+local function shifted(self, b, x, sign, from, name)
+  local thickness = b:slab()
+  if not thickness or not coupling.streams(self) or thickness >= x.shape[3] then
+    local y = f(self, b, from, x, name)
+    return sign > 0 and op.add(x, y) or op.sub(x, y)
+  end
+  local function build()
+    self.inner:stream(b, from, x.shape[2], thickness, function(part, first)
+      x = op.add_at(x, part, { start = { 0, 0, first, 0, 0 }, scale = sign })
+    end)
+  end
+  if name then b:scope(name, build) else build() end
+  return x
+end
+
 local forms = {}
 
 -- (x1, x2) → (x2, x1 + F(x2))
 forms.single = {
-  forward = function(self, b, x1, x2) return x2, op.add(x1, f(self, b, x2, x1)) end,
-  inverse = function(self, b, y1, y2) return op.sub(y2, f(self, b, y1, y2)), y1 end,
+  forward = function(self, b, x1, x2) return x2, shifted(self, b, x1, 1, x2) end,
+  inverse = function(self, b, y1, y2) return shifted(self, b, y2, -1, y1), y1 end,
 }
 
 -- (x1, x2) → (y1, y2) = (x1 + F(x2), x2 + G(y1))
 forms.double = {
   forward = function(self, b, x1, x2)
-    local y1 = op.add(x1, f(self, b, x2, x1, "f"))
-    return y1, op.add(x2, f(self, b, y1, x2, "g"))
+    local y1 = shifted(self, b, x1, 1, x2, "f")
+    return y1, shifted(self, b, x2, 1, y1, "g")
   end,
   inverse = function(self, b, y1, y2)
-    local x2 = op.sub(y2, f(self, b, y1, y2, "g"))
-    return op.sub(y1, f(self, b, x2, y1, "f")), x2
+    local x2 = shifted(self, b, y2, -1, y1, "g")
+    return shifted(self, b, y1, -1, x2, "f"), x2
   end,
 }
+
+--- Whether a coupling's functions can be computed slab by slab.
+function coupling.streams(self)
+  return self.inner ~= nil and self.inner.stream ~= nil and self.inner:streams()
+end
 
 coupling.additive = schema.constructor("hl.nn.additive", {
   doc = "Additive coupling. single: (x1, x2) → (x2, x1 + F(x2)); double: (x1 + F(x2), x2 + G(the first of these)).",
@@ -155,6 +176,7 @@ end
 function coupling.apply(b, parts, o)
   local layer = o.coupling
   if layer.check_inverse then layer:check_inverse(b, parts) end
+  if o.rebuild and coupling.streams(layer) then b:can_stream(parts) end
   return { b:invertible(parts, o.rebuild, function(x1, x2)
     return layer:forward(b, x1, x2)
   end, function(y1, y2)

@@ -9,6 +9,7 @@ local basic = require "hilum.nn.basic"
 local init = require "hilum.nn.init_weights"
 local levels = require "hilum.nn.levels"
 local norms = require "hilum.nn.norms"
+local stream = require "hilum.nn.stream"
 
 local op = engine.op
 
@@ -30,19 +31,26 @@ local function conv_fill(self, last)
   return self.zero and last and self.norm == "none" and function() end or init.he_fan_out
 end
 
-local function one(self, b, x, i, out)
-  local last = i == self.depth
-  x = basic.convolution(b, x, {
-    out = out, kernel = levels.kernel(self.kernel, b.dimensions), name = string.format("conv[%d].weight", i),
-    fill = conv_fill(self, last), bias = false,
-  })
-  if self.norm == "none" then return activate(self, x) end
-  local on_the_way = fused[self.activation]
-  x = norms.apply(b, x, {
-    kind = self.norm, name = string.format("norm[%d]", i), slope = on_the_way and slope_of(self) or 1,
-    groups = self.groups, zero = self.zero and last,
-  })
-  return on_the_way and x or activate(self, x)
+-- The layers of F from an image of `channels` to one of `out`: see stream.run.
+local function layers_of(self, b, channels, out)
+  local list, inside, on_the_way = {}, math.max(channels, out), fused[self.activation]
+  local kernel = levels.kernel(self.kernel, b.dimensions)
+  for i = 1, self.depth do
+    local last = i == self.depth
+    list[i] = {
+      kernel = kernel,
+      convolution = function(_, o)
+        return { out = last and out or inside, kernel = kernel, name = string.format("conv[%d].weight", i),
+          fill = conv_fill(self, last), bias = false, padding = o and o.padding }
+      end,
+      norm = self.norm ~= "none" and { kind = self.norm, name = string.format("norm[%d]", i),
+        slope = on_the_way and slope_of(self) or 1, groups = self.groups, zero = self.zero and last } or nil,
+      activate = function(x)
+        return self.norm ~= "none" and on_the_way and x or activate(self, x)
+      end,
+    }
+  end
+  return list
 end
 
 return schema.constructor("hl.nn.inner", {
@@ -69,9 +77,17 @@ return schema.constructor("hl.nn.inner", {
   end,
   methods = {
     build = function(self, b, x, out)
-      local inner = math.max(x.shape[2], out)
-      for i = 1, self.depth do x = one(self, b, x, i, i == self.depth and out or inner) end
+      for _, layer in ipairs(layers_of(self, b, x.shape[2], out)) do
+        x = basic.convolution(b, x, layer:convolution())
+        if layer.norm then x = norms.apply(b, x, layer.norm) end
+        x = layer.activate(x)
+      end
       return x
     end,
+    -- The same slab by slab: put(part, first) takes slices of the result.
+    stream = function(self, b, x, out, thickness, put)
+      stream.run(b, x, layers_of(self, b, x.shape[2], out), thickness, put)
+    end,
+    streams = function(self) return self.norm == "none" or norms.streams(self.norm) end,
   },
 })

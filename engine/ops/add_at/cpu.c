@@ -1,0 +1,87 @@
+#include "add_at.h"
+
+#include "kernel.h"
+#include "strided.h"
+
+#include <string.h>
+
+/* The box as runs of numbers that are contiguous in the whole and in the part. */
+typedef struct job {
+  int rank; /* axes of the part that are walked run by run, slowest first */
+  int64_t size[HL_MAX_RANK], step[HL_MAX_RANK];
+  int64_t run;
+  const float *part;
+  float *to; /* where the part begins */
+  float scale;
+} job;
+
+static job job_of(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out) {
+  const hl_add_at_attrs *a = c->attrs;
+  const int64_t *stride = hl_tensor_strides(out[0]);
+  job j = {.run = 1, .part = hl_tensor_f32(in[1]), .scale = (float)a->scale};
+  int order[HL_MAX_RANK], axes = c->in[0].shape.rank;
+  int64_t first = 0;
+  hl_memory_order(&c->in[0], order);
+  /* Fast axes belong to the run as long as the part covers all of the axes below. */
+  int i = axes;
+  bool whole = true;
+  while (i > 0 && whole) {
+    int axis = order[--i];
+    j.run *= c->in[1].shape.dim[axis];
+    whole = c->in[1].shape.dim[axis] == c->in[0].shape.dim[axis];
+  }
+  for (int k = 0; k < i; k++) {
+    j.size[k] = c->in[1].shape.dim[order[k]];
+    j.step[k] = stride[order[k]];
+  }
+  j.rank = i;
+  for (int k = 0; k < axes; k++) first += a->start.v[k] * stride[k];
+  j.to = hl_tensor_f32(out[0]) + first;
+  return j;
+}
+
+static void add(const float *restrict part, float *restrict to, int64_t n, float scale) {
+  if (scale == 1) {
+    for (int64_t i = 0; i < n; i++) to[i] += part[i];
+    return;
+  }
+  for (int64_t i = 0; i < n; i++) to[i] += scale * part[i];
+}
+
+/* Numbers [begin, end) of the part. */
+static void range(int64_t begin, int64_t end, void *ctx) {
+  const job *j = ctx;
+  while (begin < end) {
+    int64_t rest = begin / j->run, at = begin % j->run, to = at;
+    int64_t n = hl_min_i64(j->run - at, end - begin);
+    for (int i = j->rank - 1; i >= 0; i--) {
+      to += rest % j->size[i] * j->step[i];
+      rest /= j->size[i];
+    }
+    add(j->part + begin, j->to + to, n, j->scale);
+    begin += n;
+  }
+}
+
+typedef struct copying {
+  const float *from;
+  float *to;
+} copying;
+
+static void copy(int64_t begin, int64_t end, void *ctx) {
+  const copying *j = ctx;
+  memcpy(j->to + begin, j->from + begin, (size_t)(end - begin) * sizeof *j->to);
+}
+
+static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *workspace,
+                     hl_err *e) {
+  (void)workspace;
+  (void)e;
+  copying all = {hl_tensor_f32(in[0]), hl_tensor_f32(out[0])};
+  if (all.from != all.to) hl_parallel_for(hl_tensor_numel(in[0]), HL_GRAIN, copy, &all);
+  job j = job_of(c, in, out);
+  hl_parallel_for(hl_tensor_numel(in[1]), HL_GRAIN, range, &j);
+  return HL_OK;
+}
+
+const hl_kernel hl_cpu_add_at = {.run = run};
