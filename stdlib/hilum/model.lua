@@ -188,6 +188,7 @@ end
 --- scales = { { scale, loss, weight }, … }, probability }, or nil and an error with code "cancelled".
 function trainer:run(batch)
   drop_gradients(self) -- before the next ones are made
+  self.model.store.step:set(1, self.steps + 1)
   local out, err = self.program:run { batch.image, batch.truth, batch.valid }
   if not out then return nil, err end
   local result = read_results(self.results, out)

@@ -209,6 +209,20 @@ function op.cumsum(x, attributes) end
 ---@return hl.tensor
 function op.div(a, b) end
 
+---@class (exact) hl.op.dropout
+---@field rate? number share that is set to 0
+---@field seed? integer of what is drawn
+---@field stream? integer another number draws others: one for each place
+---@field channels? boolean whole channels of an image are dropped
+
+---Sets numbers to 0 at random and scales the others; step, f64[1], is the draw's number.
+---`y = 0 with probability rate, else x/(1 - rate), drawn by (seed, stream, step, place)`
+---@param x hl.tensor|number
+---@param step hl.tensor|number
+---@param attributes? hl.op.dropout
+---@return hl.tensor
+function op.dropout(x, step, attributes) end
+
 ---@class (exact) hl.op.elu
 ---@field alpha? number factor of the exponential part
 

@@ -72,7 +72,9 @@ static bool insists(const hl_op *op, int i, const spec *s) {
 static bool refuses_types(const trial *t) {
   bool good = true;
   if (t->op->any_type) return true;
-  if (t->n > 1) {
+  int of_one_type = 0;
+  for (int i = 0; i < t->n; i++) of_one_type += t->in[i].desc.dtype == HL_F32;
+  if (of_one_type > 1) {
     hl_call c = call_of(t, t->narrow);
     c.in[0].dtype = c.in[0].dtype == HL_F32 ? HL_F64 : HL_F32;
     good = refuses(&c, "f32 mixed with f64");

@@ -238,6 +238,39 @@ do
     string.format("promised %d bytes, measured %d", promised, measured))
 end
 
+-- ---- dropout ----
+
+do
+  local function gradients(o)
+    local coupling = hl.nn.additive { inner = hl.nn.inner { dropout = 0.4, activation = "tanh" } }
+    local m = model.new(chain(net { coupling = coupling, couplings = { 3, 2 }, backprop = o.backprop }),
+      { seed = 3, dtype = "f64" })
+    local step = m:trainer { loss = loss, optim = hl.optim.adam {}, batch = 2, size = { 4, 4, 4 }, slabs = o.slabs }
+    step.steps = o.step or 0
+    local first = step:run(batch_of({ 4, 4, 4 }, "f64")).loss
+    return step, first
+  end
+  local function worst(a, b)
+    local most = 0
+    for i, g in ipairs(a.gradients) do most = math.max(most, largest(b.gradients[i] - g) / largest(g)) end
+    return most
+  end
+  local rebuilt, stored = gradients {}, gradients { backprop = "store" }
+  t.ok(worst(stored, rebuilt) < 1e-10, "dropout: recomputation drops the same, rebuilt = stored")
+  t.ok(worst(stored, gradients { slabs = { ["model[2].iunet"] = 2 } }) < 1e-10, "and in slabs")
+  t.ok(worst(stored, gradients { step = 1 }) > 1e-3, "another step drops others")
+  t.is(select(2, gradients { step = 7 }), select(2, gradients { step = 7 }), "the same step the same, bit for bit")
+  local dropping = hl.nn.additive { inner = hl.nn.inner { dropout = 0.3 } }
+  local err = directional_error(net { coupling = dropping }, { 4, 4, 4 })
+  t.ok(err < 1e-6, string.format("its gradient is true (%.1g)", err))
+  local m = model.new(hl.nn.chain { hl.nn.unet { channels = { 4, 8 }, dropout = 0.5 }, hl.nn.dropout {} }, { seed = 1 })
+  local p = m:predictor { batch = 1, size = { 4, 4, 4 } }
+  for _, line in ipairs(p.program:listing()) do
+    if line:find "dropout" then t.ok(false, "nothing is dropped in a prediction") end
+  end
+  t.raises(function() hl.nn.dropout { rate = 1 } end, "rate: expected a number .*< 1", "everything cannot be dropped")
+end
+
 -- ---- slabs of z ----
 
 -- Largest relative difference of the gradients with and without slabs, in f64.

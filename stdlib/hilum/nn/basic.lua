@@ -66,6 +66,22 @@ basic.conv = schema.constructor("hl.nn.conv", {
   },
 })
 
+basic.dropout = schema.constructor("hl.nn.dropout", {
+  doc = "Sets a share of the numbers to 0 at random while the network is trained, and raises the others.",
+  family = "layer",
+  fields = {
+    rate = schema.number { default = 0.5, min = 0, below = 1, doc = "share that is dropped" },
+    channels = schema.bool { default = false, doc = "drop whole channels" },
+  },
+  methods = {
+    build = function(self, b, x)
+      local y = b:dropout(x, { rate = self.rate, channels = self.channels })
+      b:note("dropout", y)
+      return y
+    end,
+  },
+})
+
 basic.chain = schema.constructor("hl.nn.chain", {
   doc = "Layers one after another.",
   family = "layer",

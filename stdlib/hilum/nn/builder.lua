@@ -8,9 +8,11 @@ local engine = require "hilum.engine"
 local builder = {}
 builder.__index = builder
 
---- An empty store of parameters. o: { dtype, seed }. list: what is trained; states: what is not.
+--- An empty store of parameters. o: { dtype, seed }. list: what is trained; states: what is not; step: number of the
+--- training step, which draws by random depend on; drops: number of each place where something is dropped.
 function builder.store(o)
-  return { dtype = o.dtype, seed = o.seed, list = {}, states = {}, by_name = {} }
+  return { dtype = o.dtype, seed = o.seed, list = {}, states = {}, by_name = {}, drops = {}, drop_count = 0,
+    step = engine.zeros({ 1 }, { dtype = "f64", category = "parameters" }) }
 end
 
 --- store: the model's parameters. o.training: the network is traced to be trained (statistics of batches).
@@ -149,6 +151,20 @@ end
 --- Where steps are collected: names the state that is reached, to be compared when it is rebuilt.
 function builder:mark(parts)
   if self.steps then self.steps[#self.steps + 1] = { mark = self:place(), parts = parts } end
+end
+
+--- x with numbers (or, o.channels, whole channels) set to 0 at random while the network is trained. o: { rate,
+--- channels }. What is dropped depends on the model's seed, the place and the number of the step.
+function builder:dropout(x, o)
+  if not self.training or o.rate == 0 then return x end
+  local store, place = self.store, self:place()
+  if not store.drops[place] then
+    store.drop_count = store.drop_count + 1
+    store.drops[place] = store.drop_count
+  end
+  self.step = self.step or self.program:bind("step", store.step, false)
+  return (engine.op.dropout(x, self.step, { rate = o.rate, channels = o.channels, seed = store.seed,
+    stream = store.drops[place] }))
 end
 
 --- A prediction (logits) at a scale: strides { z, y, x } relative to the input.

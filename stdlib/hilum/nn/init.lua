@@ -6,6 +6,7 @@ local unet = require "hilum.nn.unet"
 return {
   chain = basic.chain,
   conv = basic.conv,
+  dropout = basic.dropout,
   unet = unet.unet,
   resunet = unet.resunet,
   iunet = require "hilum.nn.iunet",

@@ -48,6 +48,7 @@ local function layers_of(self, b, channels, out)
       activate = function(x)
         return self.norm ~= "none" and on_the_way and x or activate(self, x)
       end,
+      dropout = not last and self.dropout > 0 and self.dropout or nil,
     }
   end
   return list
@@ -65,6 +66,8 @@ return schema.constructor("hl.nn.inner", {
       default = "leaky_relu", doc = "after each normalisation" },
     slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
     zero = schema.bool { default = false, doc = "start as F = 0, so that the coupling only swaps" },
+    dropout = schema.number { default = 0, min = 0, below = 1,
+      doc = "share of the channels dropped after each activation but the last" },
   },
   check = function(self, report)
     for i, n in ipairs(self.kernel) do
@@ -77,10 +80,13 @@ return schema.constructor("hl.nn.inner", {
   end,
   methods = {
     build = function(self, b, x, out)
-      for _, layer in ipairs(layers_of(self, b, x.shape[2], out)) do
+      for i, layer in ipairs(layers_of(self, b, x.shape[2], out)) do
         x = basic.convolution(b, x, layer:convolution())
         if layer.norm then x = norms.apply(b, x, layer.norm) end
         x = layer.activate(x)
+        if layer.dropout then
+          x = b:scope(string.format("dropout[%d]", i), b.dropout, b, x, { rate = layer.dropout, channels = true })
+        end
       end
       return x
     end,

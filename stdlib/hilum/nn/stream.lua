@@ -33,11 +33,17 @@ local function convolved(pass, i, first, last)
   return basic.convolution(pass.b, x, layer:convolution { padding = { 0, layer.kernel[2] // 2, layer.kernel[3] // 2 } })
 end
 
--- The same after normalisation and activation.
+-- Whole channels are dropped, the same in each slab.
+local function dropped(pass, i, y, rate)
+  return pass.b:scope(string.format("dropout[%d]", i), pass.b.dropout, pass.b, y, { rate = rate, channels = true })
+end
+
+-- The same after normalisation, activation and dropout.
 function after(pass, i, first, last)
   local layer, y = pass.layers[i], convolved(pass, i, first, last)
   if layer.norm then y = norms.given(pass.b, y, layer.norm, pass.statistics[i]) end
-  return layer.activate(y)
+  y = layer.activate(y)
+  return layer.dropout and dropped(pass, i, y, layer.dropout) or y
 end
 
 -- Calls visit(first, last) for each slab.

@@ -18,18 +18,23 @@ end
 
 local blocks = {}
 
+-- The first of two layers, and dropout.
+local function first(b, x, channels, spec)
+  return b:dropout(layer(b, x, channels, 1, spec.slope), { rate = spec.dropout, channels = true })
+end
+
 -- Twice the layer.
-function blocks.plain(b, x, channels, slope)
-  return layer(b, layer(b, x, channels, 1, slope), channels, 2, slope)
+function blocks.plain(b, x, channels, spec)
+  return layer(b, first(b, x, channels, spec), channels, 2, spec.slope)
 end
 
 -- x + the two layers, the second one's leaky ReLU after the sum; x is projected where the channels differ.
-function blocks.residual(b, x, channels, slope)
-  local y = layer(b, layer(b, x, channels, 1, slope), channels, 2, 1)
+function blocks.residual(b, x, channels, spec)
+  local y = layer(b, first(b, x, channels, spec), channels, 2, 1)
   if x.shape[2] ~= channels then
     x = basic.convolution(b, x, { out = channels, kernel = { 1, 1, 1 }, name = "shortcut.weight" })
   end
-  return (op.leaky_relu(op.add(y, x), { slope = slope }))
+  return (op.leaky_relu(op.add(y, x), { slope = spec.slope }))
 end
 
 local function down(b, x, self, strides, block)
@@ -37,7 +42,7 @@ local function down(b, x, self, strides, block)
   for i = 1, #self.channels do
     x = b:scope(string.format("down[%d]", i), function()
       local y = i == 1 and x or op.max_pool(x, { kernel = strides[i - 1], stride = strides[i - 1] })
-      y = block(b, y, self.channels[i], self.slope)
+      y = block(b, y, self.channels[i], self)
       b:note("conv ×2", y)
       return y
     end)
@@ -46,12 +51,12 @@ local function down(b, x, self, strides, block)
   return skips
 end
 
-local function up(b, x, skip, channels, stride, slope, block)
+local function up(b, x, skip, channels, stride, spec, block)
   local shape = { x.shape[2], channels, stride[1], stride[2], stride[3] }
   local weight = b:param("up.weight", shape, init.he_fan_in)
   local bias = b:param("up.bias", { channels }, nil, { decay = false })
   local upsampled = op.conv_transpose(x, weight, bias, { stride = stride })
-  local y = block(b, op.regroup(upsampled, skip), channels, slope)
+  local y = block(b, op.regroup(upsampled, skip), channels, spec)
   b:note("up, conv ×2", y)
   return y
 end
@@ -66,7 +71,7 @@ local function build(self, b, x, block)
   local y = skips[#skips]
   for i = #self.channels, 1, -1 do
     if i < #self.channels then
-      y = b:scope(string.format("up[%d]", i), up, b, y, skips[i], self.channels[i], strides[i], self.slope, block)
+      y = b:scope(string.format("up[%d]", i), up, b, y, skips[i], self.channels[i], strides[i], self, block)
     end
     for _, scale in ipairs(self.heads.scales) do
       if levels.of_scale(totals, scale) == i then basic.head(b, { y }, totals[i], self.heads.out) end
@@ -99,6 +104,8 @@ local function constructor(name, kind, doc)
       channels = schema.list(schema.int { min = 1 }, { min = 2, default = { 16, 32, 64, 128 }, doc = "per level" }),
       strides = levels.field(),
       slope = schema.number { default = 0.01, min = 0, max = 1, doc = "of the leaky ReLU" },
+      dropout = schema.number { default = 0, min = 0, below = 1,
+        doc = "share of the channels dropped between the two convolutions of a block" },
       heads = basic.heads_field(),
     },
     check = function(self, report) levels.check_scales(self, report, #self.channels - 1) end,
