@@ -254,6 +254,7 @@ archive.layout = {
   { key = "parameters", kind = "scalar", doc = "number of trained values" },
   { key = "memory", kind = "tree", doc = "bytes: planned for a step, kept, measured, resident" },
   { key = "provenance", kind = "tree", doc = "versions, host, cpu, threads, platform, created (UTC)" },
+  { key = "measured", kind = "rows", doc = "of a measurement: one row for each configuration" },
   { key = "log", kind = "lines", doc = "the lines that the run printed" },
 }
 

@@ -61,9 +61,10 @@ local function shallow(t)
   return copy
 end
 
-local function apply_settings(raw, report)
+--- What --set asks for, applied to the properties of the value that a script returns. known: their schema.
+function experiment.apply_settings(raw, report, known)
   for _, setting in ipairs(settings) do
-    local new, err = value.with(raw, setting.path, setting.value, fields)
+    local new, err = value.with(raw, setting.path, setting.value, known)
     if new then raw = new else report("", "--set " .. err) end
   end
   return raw
@@ -140,8 +141,7 @@ end
 experiment.new = schema.constructor("hl.experiment", {
   doc = "Everything a run needs to know; a script returns one.", family = "experiment", fields = fields,
   prepare = function(raw, report)
-    if #settings > 0 then raw = apply_settings(raw, report) end
-    return apply_preset(raw)
+    return apply_preset(experiment.apply_settings(raw, report, fields))
   end,
   check = check,
 })
@@ -149,14 +149,15 @@ experiment.new = schema.constructor("hl.experiment", {
 -- ---- reading --set and scripts ----
 
 --- "path=value" -> { path, value }, or nil and a sentence. The value is a Lua expression in which `hl` is
---- known; a bare word, or text that is no expression, is a string.
+--- known; a bare word or path, or text that is no expression, is a string.
 function experiment.parse_setting(text, hl)
   local path, right = text:match("^%s*([^=]-)%s*=%s*(.-)%s*$")
   if not path or path == "" or right == "" then
     return nil, string.format("'%s': expected path=value", text)
   end
   local words = { ["true"] = true, ["false"] = true, ["nil"] = true }
-  if right:find("^[%a_][%w_%-]*$") and not words[right] then return { path = path, value = right } end
+  local word = right:find("^[%a_][%w_%-]*$") or right:find("^[%a_.~]?[%w_%-.]*/[%w_%-./]*$")
+  if word and not words[right] then return { path = path, value = right } end
   local chunk = load("return " .. right, "=--set", "t", { hl = hl })
   if not chunk then return { path = path, value = right } end
   local fine, result = pcall(chunk)
@@ -170,8 +171,8 @@ local function interrupt()
   end
 end
 
---- Loads a script. options: { args = { data = … }, set = { { path, value } … } }. Returns the experiment and
---- a record of the sources; raises all problems at once.
+--- Loads a script. options: { args = { data = … }, set = { { path, value } … } }. Returns the experiment, or the
+--- measurement (hl.measure), and a record of the sources; raises all problems at once.
 function experiment.load(path, options)
   options = options or {}
   local old = settings
@@ -180,7 +181,7 @@ function experiment.load(path, options)
   settings = old
   if not result[1] then error(result[2], 0) end
   local found = result[2]
-  if value.constructor(found) ~= experiment.new then
+  if value.constructor(found) ~= experiment.new and value.family(found) ~= "measurement" then
     error(problem.new("schema", string.format(
       "%s: must return an experiment (return hl.experiment { … }), got %s", path, value.show(found))), 0)
   end

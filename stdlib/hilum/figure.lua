@@ -344,4 +344,9 @@ function figure.panel(run, basename)
   return gnuplot.draw("panel", tables, basename)
 end
 
+--- A measurement's figure, from its archive.
+function figure.memory(run, basename)
+  return require("hilum.figure.memory").draw(run.measured, basename, run.data.details)
+end
+
 return figure

@@ -28,6 +28,7 @@ return {
   optim = require "hilum.optim",
   schedule = require "hilum.schedule",
   metric = require "hilum.metric",
+  measure = require "hilum.measurement",
 
   -- at the prompt
   op = engine.op,

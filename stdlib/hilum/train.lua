@@ -16,6 +16,7 @@ local guard = require "hilum.guard"
 local model = require "hilum.model"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
+local provenance = require "hilum.provenance"
 local schedule = require "hilum.schedule"
 local split = require "hilum.split"
 local value = require "hilum.value"
@@ -84,30 +85,6 @@ local function case_rows(set, sides)
   return rows
 end
 
--- Sources loaded by the script with their hashes.
-local function modules_of(record)
-  local modules = {}
-  if not record then return modules end
-  modules[record.path:match("[^/\\]*$")] = { source = record.source, sha256 = engine.sha256(record.source) }
-  for name, one in pairs(record.modules) do
-    modules[name] = { source = one.source, sha256 = engine.sha256(one.source) }
-  end
-  return modules
-end
-
-local function versions()
-  local list = engine.versions()
-  list.hdf5 = engine.hdf5_version
-  return list
-end
-
-local function provenance()
-  local host = engine.host()
-  return { versions = versions(), host = host.host, cpu = host.cpu,
-    threads = engine.threads(), created = os.date("!%Y-%m-%dT%H:%M:%SZ"),
-    platform = host.system .. " " .. host.machine }
-end
-
 -- The protocol as a sentence for people and, where the source gives them, as its parts.
 local function data_of(set)
   local parts = type(set.protocol) == "table" and set.protocol or nil
@@ -117,7 +94,7 @@ end
 local function new_run(spec, o)
   local set, sides = o.set, o.sides
   return {
-    name = spec.name, seed = spec.seed, experiment = experiment.text(spec), modules = modules_of(o.record),
+    name = spec.name, seed = spec.seed, experiment = experiment.text(spec), modules = provenance.modules(o.record),
     split = { train = sides.train, validation = sides.validation }, cases = case_rows(set, sides),
     curves = {
       epoch = { epoch = {}, loss_train = {}, loss_validation = {}, dice_train = {}, dice_validation = {},
@@ -126,7 +103,7 @@ local function new_run(spec, o)
     },
     drawn = { epoch = {}, case = {}, what = {} },
     weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false },
-    provenance = provenance(), data = data_of(set),
+    provenance = provenance.here(), data = data_of(set),
     parameters = o.ready.plan.parameters, memory = { planned = o.ready.plan.bytes.peak },
     log = {}, panel = {}, interreader = {},
   }

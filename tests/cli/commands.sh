@@ -135,15 +135,33 @@ for field in seconds_per_step peak_rss_bytes peak_above_start_bytes peak_ledger_
   like "$stdout" "\"$field\": [0-9.e-]+" "with $field"
 done
 like "$stdout" '"loss": \[ 0\.[0-9]+, 0\.[0-9]+ \]' "and every step's loss"
-printf '%s\n' "$stdout" >lines.jsonl
-run "$HILUM" bench memory lines.jsonl --out memory/figure
-is "$status" 0 "what was measured is drawn"
+run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 1 --memory-gib 0.0001
+is "$status" 1 "a budget that cannot be kept"
+like "$stderr" "the memory budget is 0.00 GiB, but a training step needs 0.0[0-9] GiB at least" "is refused with what would fit"
+
+printf '{ "who": "torch", "net": "iunet-rebuilt", "size": "16", "blocks": 1, "parameters": 7, "peak_above_start_bytes": 9000000, "method": "rebuilt" }\n' >peers.jsonl
+cat >measure.lua <<'LUA'
+local hl = require "hilum"
+return hl.measure.memory { channels = { 4, 8 }, steps = 1, depth = { side = 16, couplings = { 1, 2 } },
+  size = { couplings = 1, sides = { 16, 24 } } }
+LUA
+run "$HILUM" run measure.lua --out memory/measured.h5 --set peers=./peers.jsonl
+is "$status" 0 "a measurement is carried out"
 like "$stdout" "^\| hilum [0-9.]+ \| iUNet rebuilt \| 16 \| 1 \| [0-9]+ \|" "with a table"
-is "$(head -c 5 memory/figure.svg)" "<?xml" "and a figure"
-printf '{ "who": "torch", "net": "iunet-rebuilt", "size": "64" }\n' >lines.jsonl
-run "$HILUM" bench memory lines.jsonl
+like "$stdout" "^\| torch \| iUNet rebuilt \| 16 \| 1 \| 7 \|  \|  \| 9 \|" "which shows others beside"
+is "$(head -c 5 memory/measured-memory.svg)" "<?xml" "and a figure"
+rm memory/measured-memory.svg memory/measured-memory.png
+run "$HILUM" plot memory/measured.h5
+is "$status:$(head -c 5 memory/measured-memory.svg)" "0:<?xml" "which its archive draws again"
+run "$HILUM" show memory/measured.h5
+like "$stdout" "experiment +memory" "and show knows"
+run "$HILUM" plan measure.lua
+is "$status" 2 "a measurement has no plan"
+like "$stderr" "measure.lua: is a measurement: hilum run carries it out" "which is said"
+printf '{ "who": "torch", "net": "iunet-rebuilt", "size": "64" }\n' >peers.jsonl
+run "$HILUM" run measure.lua --out memory/other.h5 --set peers=./peers.jsonl
 is "$status" 1 "a line without its numbers"
-like "$stderr" "lines.jsonl, line 1: no blocks" "is refused by name"
+like "$stderr" "peers.jsonl, line 1: no blocks" "is refused by name"
 run "$HILUM" bench train --data nowhere --size 16
 is "$status" 1 "a scan that is not there"
 like "$stderr" "nowhere" "is named"

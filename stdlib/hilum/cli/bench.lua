@@ -1,12 +1,11 @@
 -- hilum bench: what a step costs on this machine.
 
 local common = require "hilum.cli.common"
+local cost = require "hilum.cost"
 local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local loss = require "hilum.loss"
-local model = require "hilum.model"
 local nn = require "hilum.nn"
-local optim = require "hilum.optim"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
 
@@ -73,16 +72,6 @@ local function network(given)
   }
 end
 
-local function batch_of(n, size)
-  local function new(item, threshold)
-    local t = engine.zeros({ n, 1, size[1], size[2], size[3] }, { layout = "image" })
-    engine.rng(0, "bench", 0, item):fill_normal(t, 0, 1)
-    return threshold and engine.op.clamp(engine.op.affine(t, { scale = 1e6, shift = -1e6 * threshold }),
-      { low = 0, high = 1 }) or t
-  end
-  return { image = new(1), truth = new(2, 1.2816), valid = new(1):fill(1) } -- a tenth of the voxels are 1
-end
-
 -- The first scan of a folder of LIDC-IDRI that has nodules, all of it on one grid.
 local function scan_of(folder, size)
   local source = dataset.lidc { folder = folder, crop = size, extent = "scan" }
@@ -97,23 +86,19 @@ local function scan_of(folder, size)
   return batch, set.cases[1].id
 end
 
-local function data_of(given, n, size)
-  if not given.data then return batch_of(n, size), "random" end
-  if n ~= 1 then error(problem.new("usage", "--data takes one scan at a time: --batch must be 1"), 0) end
-  return scan_of(given.data, size)
-end
-
--- What the ledger held at its peak but for parameters, their gradients and the optimiser.
-local function activations(ledger)
-  local p = ledger.at_peak
-  return p.all - p.parameters - p.gradients - p.optimiser
-end
-
 -- Soft Dice as the peers have it; a few voxels of a whole scan move the sum with cross entropy sooner.
 local losses_known = {
   dice = function() return loss.dice {} end,
   ["dice+bce"] = function() return loss.dice {} + loss.bce {} end,
 }
+
+-- What the steps compute with, as a function, and its name.
+local function data_of(given, n, size)
+  if not given.data then return nil, "random" end
+  if n ~= 1 then error(problem.new("usage", "--data takes one scan at a time: --batch must be 1"), 0) end
+  local batch, case = scan_of(given.data, size)
+  return function() return batch end, case
+end
 
 local function train(given, command)
   local size, n = size_of(given.size or "64"), options.number(command, given, "batch", 1, 1)
@@ -121,43 +106,18 @@ local function train(given, command)
   local wanted = losses_known[choice(given, "loss", { "dice", "dice+bce" })]()
   choice(given, "dtype", { "f32" })
   if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
-  local net = model.new(network(given), { seed = 0 })
-  net:predictor { batch = n, size = size } -- the parameters come to life
+  local net = network(given)
   local batch, case = data_of(given, n, size)
-  collectgarbage()
-  engine.reset_peak()
-  local start, before = engine.resident(), engine.ledger().live
-  local _, highest = engine.resident() -- reading a scan may have taken more than what is left of it
-  local limit = gibibytes(given["memory-gib"])
-  local step, err = net:trainer { loss = wanted, optim = optim.adam {}, batch = n, size = size,
-    budget = limit }
-  if not step then error(err, 0) end
-  local seconds, losses = {}, {}
-  for i = 1, steps do
-    local t = engine.clock()
-    local result = step:run(batch)
-    losses[i] = result.loss
-    result.probability:free() -- as training does: the next step's own takes its place
-    step:update(1e-3)
-    seconds[i] = engine.clock() - t
-    if not given.json then
-      print(string.format("step %d of %d: %.3f s, loss %.6f, ledger %.1f MiB at most", i, steps, seconds[i], losses[i],
+  local result = cost.of_steps { net = net, size = size, n = n, batch = batch, loss = wanted, steps = steps,
+    budget = gibibytes(given["memory-gib"]), each = not given.json and function(i, seconds, loss_now)
+      print(string.format("step %d of %d: %.3f s, loss %.6f, ledger %.1f MiB at most", i, steps, seconds, loss_now,
         engine.ledger().peak.all / 2 ^ 20))
-    end
-  end
-  local _, peak = engine.resident()
-  local ledger = engine.ledger()
-  local plan = step:plan()
-  local result = {
+    end or nil }
+  for name, what in pairs {
     who = "hilum " .. engine.version, net = given.net or "iunet", size = size, batch = n, steps = steps, dtype = "f32",
     channels = numbers(given.channels or CHANNELS, "channels"), blocks = numbers(given.blocks or "2", "blocks")[1],
     data = case, backprop = given.backprop or "rebuild", threads = engine.threads(),
-    parameters = net:parameter_count(), seconds_per_step = math.min(table.unpack(seconds)), seconds = seconds,
-    peak_rss_bytes = peak, peak_above_start_bytes = peak - start, start_peak_rss_bytes = highest,
-    start_ledger_bytes = before.all, peak_ledger_bytes = ledger.peak.all,
-    peak_ledger_activation_bytes = activations(ledger), planned_bytes = plan.bytes.peak, planned_where = plan.where,
-    loss = losses,
-  }
+  } do result[name] = what end
   if given.json then return common.emit_line(result) end
   print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
     result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
@@ -171,10 +131,6 @@ local function ops(given, command)
     channels = options.number(command, given, "channels", 16, 1),
     seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
   }
-end
-
-local function memory(given)
-  return require("hilum.cli.bench_memory").run(given[1], { out = given.out })
 end
 
 return {
@@ -216,13 +172,6 @@ return {
         { "json", nil, "one JSON line" },
       },
       run = ops,
-    },
-    {
-      name = "bench memory",
-      summary = "peak memory against depth and image size: a table, and with --out a figure",
-      arguments = { { "LINES.jsonl", "lines of bench train --json, each of its own process (see scripts/memory)" } },
-      options = { { "out", "NAME", "the figure: NAME.svg and NAME.png", short = "o" } },
-      run = memory,
     },
   },
 }

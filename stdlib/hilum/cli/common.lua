@@ -6,6 +6,7 @@ local experiment = require "hilum.experiment"
 local json = require "hilum.json"
 local problem = require "hilum.problem"
 local train = require "hilum.train"
+local value = require "hilum.value"
 
 local common = {}
 
@@ -34,8 +35,12 @@ function common.load(given)
   return spec, record
 end
 
---- The network of an experiment, planned. What does not fit together is said with the script's name.
+--- The network of an experiment, planned; raises for a measurement, which has none of its own. What does not fit
+--- together is said with the script's name.
 function common.prepare(spec, path)
+  if value.family(spec) == "measurement" then
+    error(problem.new("usage", path .. ": is a measurement: hilum run carries it out"), 0)
+  end
   local fine, ready = pcall(train.prepare, spec)
   if fine then return ready end
   local found = problem.of(ready)
@@ -79,7 +84,7 @@ end
 --- Draws the named figures beside `base`; returns the files and the problems.
 function common.draw(run, names, base)
   local figure = require "hilum.figure"
-  local drawers = { dice_curves = figure.dice_curves, slices = figure.panel }
+  local drawers = { dice_curves = figure.dice_curves, slices = figure.panel, memory = figure.memory }
   local files, problems = {}, {}
   for _, name in ipairs(names) do
     local made, err = drawers[name](run, base .. "-" .. name:gsub("_", "-"))

@@ -17,7 +17,8 @@ return {
       if not fine then error(problem.of(err), 0) end
       base = given.out .. "/" .. base:match("[^/]*$")
     end
-    local files, problems = common.draw(run, { "dice_curves", "slices" }, base)
+    local names = run.measured and { "memory" } or { "dice_curves", "slices" }
+    local files, problems = common.draw(run, names, base)
     if #files > 0 then print(table.concat(files, "\n")) end
     if #problems > 0 then error(problem.new("figure", table.concat(problems, "\n")), 0) end
   end,

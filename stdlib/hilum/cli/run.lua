@@ -1,12 +1,16 @@
 -- hilum run: check, plan, read, train, archive, draw.
 
+local archive = require "hilum.archive"
 local common = require "hilum.cli.common"
 local engine = require "hilum.engine"
+local experiment = require "hilum.experiment"
 local options = require "hilum.cli.options"
 local plan = require "hilum.plan"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
+local provenance = require "hilum.provenance"
 local train = require "hilum.train"
+local value = require "hilum.value"
 
 local run = {
   name = "run",
@@ -19,7 +23,7 @@ local run = {
     { "json", nil, "prints one JSON object for each epoch and one at the end" },
   }),
   notes = "--set changes what the script hands to hl.experiment, before it is checked; what follows from it\n"
-    .. "(presets, plan) follows from the new value. The value is Lua; a bare word is a string.\n"
+    .. "(presets, plan) follows from the new value. The value is Lua; a bare word or path is a string.\n"
     .. "The archive is written after each epoch. Ctrl-C keeps the last complete epoch.",
 }
 
@@ -122,6 +126,35 @@ local function carry_out(spec, record, out, given, bar)
   })
 end
 
+-- Carries a measurement out: its table to the screen, an archive that holds its rows, its figure.
+local function measure(spec, record, out, given, bar)
+  make_place(out)
+  local rows, err = spec:run { each = function(row, done, total)
+    bar:update("measuring", done, total)
+    if given.json then
+      row.event = "row"
+      common.emit_line(row)
+      row.event = nil
+    end
+  end }
+  bar:clear()
+  if not rows then error(problem.of(err), 0) end
+  local kept = { name = spec.name, experiment = experiment.text(spec), measured = rows,
+    modules = provenance.modules(record), provenance = provenance.here(), data = { details = spec:fixed() } }
+  local fine
+  fine, err = archive.run_write(kept, out)
+  if not fine then error(problem.of(err), 0) end
+  if not given.json then print(spec:table(rows)) end
+  local files, problems = common.draw(kept, { "memory" }, (out:gsub("%.h5$", "")))
+  if given.json then common.emit_line { event = "end", name = spec.name, archive = out, figures = files } end
+  if #problems > 0 then
+    error(problem.new("figure", "the measurement is archived, but: " .. table.concat(problems, "\n")), 0)
+  end
+  if given.json or given.quiet then return end
+  print("archive       " .. out)
+  for _, file in ipairs(files) do print("figure        " .. file) end
+end
+
 function run.run(given, command)
   local start = engine.clock()
   local threads = options.number(command, given, "threads", nil, 1)
@@ -130,6 +163,7 @@ function run.run(given, command)
   local out = given.out or default_out(spec.name)
   if threads then engine.threads(threads) end
   local bar = reporter(given)
+  if value.family(spec) == "measurement" then return measure(spec, record, out, given, bar) end
   local finished, err = carry_out(spec, record, out, given, bar)
   bar:clear()
   if not finished then error(problem.of(err), 0) end

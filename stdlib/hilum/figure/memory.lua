@@ -4,8 +4,6 @@ local gnuplot = require "hilum.gnuplot"
 
 local memory = {}
 
-local DEPTH_SIDE, SIZE_BLOCKS = 64, 2 -- what stays as it is while the other changes
-
 -- The curves: name of their tables, whose, net, mode.
 local curves = {
   { "own_rebuilt", true, "iUNet", "rebuilt" }, { "own_stored", true, "iUNet", "stored" },
@@ -22,20 +20,12 @@ end
 local function points(rows, curve, x_of)
   local list = {}
   for _, row in ipairs(rows) do
-    local own = row.planned ~= nil
+    local own = not row.peer
     local x = own == curve[2] and row.net == curve[3] and row.mode == curve[4] and x_of(row)
     if x then list[#list + 1] = point(x, row) end
   end
   table.sort(list, function(a, b) return a[1] < b[1] end)
   return #list > 0 and list or { point(0 / 0, {}) }
-end
-
-local function depth_of(row)
-  return row.net == "iUNet" and row.size == DEPTH_SIDE and row.blocks
-end
-
-local function size_of(row)
-  return (row.net == "UNet" or row.blocks == SIZE_BLOCKS) and row.size
 end
 
 -- The edges of the axes. (The first argument of min and max stays where the other is no number.)
@@ -49,17 +39,20 @@ local function ends(tables)
 end
 
 local function names(rows)
-  local own, peer = "hilum", "peer"
+  local own, peer = "hilum", nil
   for _, row in ipairs(rows) do
-    if row.planned then own = row.who else peer = row.who end
+    if row.peer then peer = row.who else own = row.who end
   end
   return own, peer
 end
 
---- rows: { who, net, mode, size, blocks, planned, ledger, resident (bytes above the start) }; those of a peer have no
---- planned. Returns the list of written files, or nil, err.
-function memory.draw(rows, basename)
+--- rows: { who, net, mode, size, couplings, planned, ledger, resident (bytes above the start), peer }; those of a peer
+--- have no planned. fixed: { side, couplings }, what stays as it is while the other changes. Returns the list of
+--- written files, or nil, err.
+function memory.draw(rows, basename, fixed)
   local tables, width, height = {}, 1480, 700
+  local function depth_of(row) return row.net == "iUNet" and row.size == fixed.side and row.couplings end
+  local function size_of(row) return (row.net == "UNet" or row.couplings == fixed.couplings) and row.size end
   for _, curve in ipairs(curves) do
     tables["depth_" .. curve[1]] = points(rows, curve, depth_of)
     tables["size_" .. curve[1]] = points(rows, curve, size_of)
@@ -67,11 +60,11 @@ function memory.draw(rows, basename)
   local own, peer = names(rows)
   tables.page = { { width, height, ends(tables) } }
   tables.title = { { 100, height - 34, "Peak memory of a training step above its start" } }
-  tables.note = { { 100, height - 66, string.format("f32, batch 1, 16-32-64-128 channels, Adam  ·  %s  ·  %s with "
-    .. "iunets", own, gnuplot.shortened(peer, 40)) } }
+  tables.note = { { 100, height - 66, string.format("f32, batch 1, Adam  ·  %s%s", own,
+    peer and "  ·  " .. gnuplot.shortened(peer, 40) or "") } }
   tables.axes = {
-    { 370, 26, string.format("couplings per level (side %d)", DEPTH_SIDE) },
-    { 935, 26, string.format("side of the image (%d couplings per level)", SIZE_BLOCKS) },
+    { 370, 26, string.format("couplings per level (side %d)", fixed.side) },
+    { 935, 26, string.format("side of the image (%d couplings per level)", fixed.couplings) },
   }
   tables.unit = { { 52, 603, "MiB" }, { 692, 603, "MiB" } }
   return gnuplot.draw("memory", tables, basename)
