@@ -6,6 +6,7 @@
 #include <hilum/hash.h>
 #include <hilum/ledger.h>
 #include <hilum/lidc.h>
+#include <hilum/lock.h>
 #include <hilum/op.h>
 #include <hilum/parallel.h>
 #include <hilum/rng.h>
@@ -26,6 +27,7 @@
 
 /* ---- random streams ---- */
 
+#define HLL_LOCK "hilum.lock"
 #define HLL_RNG "hilum.rng"
 
 static hl_rng *check_rng(lua_State *L) {
@@ -241,6 +243,24 @@ static int l_file_kind(lua_State *L) {
   return 1;
 }
 
+/* engine.lock(path) -> lock, which lock:free() gives back; or nil, err that names who holds it */
+static int l_lock(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  hl_lock **box = (hl_lock **)hll_newbox(L, HLL_LOCK);
+  hl_err e = {0};
+  if (hl_lock_new(box, path, &e) != HL_OK)
+    return e.code == HL_EIO ? hll_fail(L, &e) : hll_raise(L, &e);
+  return 1;
+}
+
+static int free_lock(lua_State *L) {
+  hl_lock **box = luaL_checkudata(L, 1, HLL_LOCK);
+  hl_lock *owned = *box;
+  *box = NULL;
+  hl_lock_free(owned);
+  return 0;
+}
+
 /* engine.mkdir(path): with all that leads to it; true if it is there afterwards. */
 static int l_mkdir(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
@@ -385,6 +405,7 @@ void hll_open_system(lua_State *L) {
                                        {"host", l_host},
                                        {"versions", l_versions},
                                        {"file_kind", l_file_kind},
+                                       {"lock", l_lock},
                                        {"mkdir", l_mkdir},
                                        {"list_folder", l_list_folder},
                                        {"real_path", l_real_path},
@@ -393,6 +414,8 @@ void hll_open_system(lua_State *L) {
                                        {"cancelled", l_cancelled},
                                        {"cancel_clear", l_cancel_clear},
                                        {NULL, NULL}};
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  hll_type(L, HLL_LOCK, none, NULL, free_lock);
   hll_type(L, HLL_RNG, rng, NULL, NULL);
   luaL_setfuncs(L, functions, 0);
 }

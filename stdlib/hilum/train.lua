@@ -102,7 +102,8 @@ local function new_run(spec, o)
       step = { step = {}, epoch = {}, loss = {}, rate = {} },
     },
     drawn = { epoch = {}, case = {}, what = {} },
-    weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false },
+    weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false, resumed = 0,
+      kept = {} },
     provenance = provenance.here(), data = data_of(set),
     parameters = o.ready.plan.parameters, memory = { planned = o.ready.plan.bytes.peak },
     log = {}, panel = {}, interreader = {},
@@ -195,6 +196,7 @@ local function watch_states(s, batch)
     s.bar:say(text .. (o.action == "store" and ": its activations are stored from now on" or ""))
     if o.action == "warn" then return true end
     s.step:keep(s.guard:keep(bad.place))
+    table.insert(s.run.state.kept, bad.place)
     errors, err = s.guard:measure(image)
     if not errors then return nil, err end
     bad = guard.first_above(errors, o.threshold)
@@ -317,13 +319,13 @@ end
 -- An interruption or a failure says what is kept.
 local function kept(s, err)
   local epoch = s.saved
-  local where = epoch > 0 and string.format("%s holds the run up to epoch %d", s.out, epoch)
-    or "nothing was written: no epoch was complete"
+  local where = epoch == 0 and "nothing was written: no epoch was complete"
+    or string.format("%s holds the run up to epoch %d; --resume goes on from there", s.out, epoch)
   return problem.new(err.code, tostring(err) .. "\n" .. where)
 end
 
 local function loop(s, o)
-  for epoch = 1, s.spec.train.epochs do
+  for epoch = s.run.state.epoch + 1, s.spec.train.epochs do
     local row, err = one_epoch(s, epoch)
     if not row then return nil, kept(s, err) end
     note_epoch(s, row)
@@ -349,9 +351,23 @@ local function threshold_of(spec)
   return 0.5
 end
 
+-- The archived run as it goes on: what it will be, and the lines it has printed before these.
+local function go_on(run, spec, o)
+  run.experiment, run.modules = experiment.text(spec), provenance.modules(o.record)
+  run.state.resumed, run.state.finished = (run.state.resumed or 0) + 1, false
+  run.panel = {}
+  local said = o.bar.lines
+  o.bar.lines = table.move(run.log, 1, #run.log, 1, {})
+  o.bar.lines[#o.bar.lines + 1] = string.format("resumed after epoch %d, %s", run.state.epoch,
+    os.date("!%Y-%m-%dT%H:%M:%SZ"))
+  table.move(said, 1, #said, #o.bar.lines + 1, o.bar.lines)
+  return run
+end
+
 --- Trains and archives. o: { out = path of the archive, bar = progress, record = the script's sources,
---- ready (from train.prepare), set, sides (from train.data), epoch = function(row, epochs), optional }.
---- Returns the run, or nil and a problem (code "cancelled" if the user stopped it).
+--- ready (from train.prepare), set, sides (from train.data); optional: epoch = function(row, epochs), archived = the
+--- run to go on with, put back by resume.restore }. Returns the run, or nil and a problem (code "cancelled" if the user
+--- stopped it).
 function train.run(spec, o)
   local size, batch = value.plain(spec.data.crop), spec.train.batch
   local s = {
@@ -359,10 +375,12 @@ function train.run(spec, o)
     net = o.ready.net, step = o.ready.step, guard = o.ready.guard,
     feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed, augment = spec.augment }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
-    run = new_run(spec, o), watched = watched(o.sides, spec.seed), threshold = threshold_of(spec), saved = 0,
+    run = o.archived and go_on(o.archived, spec, o) or new_run(spec, o), watched = watched(o.sides, spec.seed),
+    threshold = threshold_of(spec),
     planned_data = o.ready.plan.bytes.data,
     total_steps = spec.train.epochs * ((#o.sides.train_cases + batch - 1) // batch),
   }
+  s.saved, s.best = s.run.state.epoch, s.run.state.best_dice
   engine.reset_peak()
   local agreement, err = evaluate.interreader(o.sides.validation_cases, s.feed)
   if err then return nil, err end

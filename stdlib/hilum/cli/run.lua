@@ -9,6 +9,7 @@ local plan = require "hilum.plan"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
 local provenance = require "hilum.provenance"
+local resume = require "hilum.resume"
 local train = require "hilum.train"
 local value = require "hilum.value"
 
@@ -19,12 +20,15 @@ local run = {
   options = common.with(common.experiment_options, {
     { "out", "RUN.h5", "the archive (default: runs/NAME-N.h5); must not exist yet", short = "o" },
     { "threads", "N", "compute threads (default: all processors)" },
+    { "resume", nil, "goes on with the run in --out; starts one where there is none, leaves a finished one alone" },
+    { "extend", nil, "with --resume: the experiment may have more epochs than were planned" },
     { "quiet", nil, "prints the result only" },
     { "json", nil, "prints one JSON object for each epoch and one at the end" },
   }),
   notes = "--set changes what the script hands to hl.experiment, before it is checked; what follows from it\n"
     .. "(presets, plan) follows from the new value. The value is Lua; a bare word or path is a string.\n"
-    .. "The archive is written after each epoch. Ctrl-C keeps the last complete epoch.",
+    .. "The archive is written after each epoch. Ctrl-C keeps the last complete epoch, --resume goes on from there,\n"
+    .. "in as many threads, and ends with the same bits. A changed experiment or changed data are refused.",
 }
 
 -- runs/NAME-1.h5, or the next number that is free.
@@ -108,22 +112,58 @@ local function result_lines(r, seconds)
   return lines
 end
 
+-- The run that --resume names, checked against the experiment, or nil; it goes on in its own number of threads.
+local function archived_run(given, spec, record)
+  if not given.resume then return nil end
+  local found, err = resume.read(given.out)
+  if err then error(problem.of(err), 0) end
+  if not found then return nil end
+  local fine
+  fine, err = resume.check_experiment(given.out, found, spec, { record = record, extend = given.extend })
+  if not fine then error(err, 0) end
+  local threads = found.provenance and found.provenance.threads
+  if threads and not given.threads then engine.threads(threads) end
+  return found
+end
+
+-- Puts everything back; the lines say from where.
+local function put_back(archived, ready, set, sides, out, bar)
+  local fine, err = resume.check_data(out, archived, set, sides)
+  if not fine then return nil, err end
+  fine, err = pcall(resume.restore, archived, ready)
+  if not fine then
+    return nil, problem.new("format", string.format("%s: cannot be resumed: %s", out, tostring(problem.of(err))))
+  end
+  bar:say(string.format("resumed       after epoch %d, step %d", archived.state.epoch, archived.state.step))
+  for _, line in ipairs(resume.remarks(archived)) do bar:say("note          " .. line) end
+  return true
+end
+
 -- Everything after the script was loaded. Returns the run, or nil and a problem.
-local function carry_out(spec, record, out, given, bar)
+local function carry_out(spec, record, out, given, bar, archived)
   local ready = common.prepare(spec, given[1])
   make_place(out)
   for _, line in ipairs(plan.lines(spec, ready)) do bar:say(line) end
   local set, sides = train.data(spec, bar)
   if not set then return nil, sides end
   for _, line in ipairs(data_lines(spec, set, sides)) do bar:say(line) end
+  if archived then
+    local fine, err = put_back(archived, ready, set, sides, out, bar)
+    if not fine then return nil, err end
+  end
   return train.run(spec, {
-    out = out, bar = bar, record = record, ready = ready, set = set, sides = sides,
+    out = out, bar = bar, record = record, ready = ready, set = set, sides = sides, archived = archived,
     epoch = given.json and function(row, epochs)
       common.emit_line { event = "epoch", epoch = row.epoch, epochs = epochs, loss_train = row.loss_train,
         loss_validation = row.loss_validation, dice_train = row.dice_train,
         dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds }
     end,
   })
+end
+
+-- Nothing is left to train.
+local function is_done(archived, spec)
+  return archived ~= nil and archived.state.finished == true and archived.state.epoch >= spec.train.epochs
 end
 
 -- Carries a measurement out: its table to the screen, an archive that holds its rows, its figure.
@@ -155,18 +195,17 @@ local function measure(spec, record, out, given, bar)
   for _, file in ipairs(files) do print("figure        " .. file) end
 end
 
-function run.run(given, command)
-  local start = engine.clock()
-  local threads = options.number(command, given, "threads", nil, 1)
-  if given.out then refuse_existing(given.out) end
-  local spec, record = common.load(given)
-  local out = given.out or default_out(spec.name)
-  if threads then engine.threads(threads) end
-  local bar = reporter(given)
-  if value.family(spec) == "measurement" then return measure(spec, record, out, given, bar) end
-  local finished, err = carry_out(spec, record, out, given, bar)
-  bar:clear()
-  if not finished then error(problem.of(err), 0) end
+local function check_options(given)
+  for _, pair in ipairs { { "resume", "out" }, { "extend", "resume" } } do
+    if given[pair[1]] and not given[pair[2]] then
+      error(problem.new("usage", string.format("--%s needs --%s", pair[1], pair[2])), 0)
+    end
+  end
+  if given.out and not given.resume then refuse_existing(given.out) end
+end
+
+-- What a run ends with, and its figures.
+local function report(finished, spec, out, given, start)
   local files, problems = common.draw(finished, spec.figures, (out:gsub("%.h5$", "")))
   local summary = results(finished, out, files)
   if given.json then
@@ -178,6 +217,35 @@ function run.run(given, command)
   if #problems > 0 then
     error(problem.new("figure", "the run is archived, but: " .. table.concat(problems, "\n")), 0)
   end
+end
+
+-- The archive's lock, for as long as the command works on it.
+local function take(out)
+  common.folder_for(out)
+  local lock, err = engine.lock(out)
+  if not lock then error(problem.of(err), 0) end
+  return lock
+end
+
+function run.run(given, command)
+  local start = engine.clock()
+  local threads = options.number(command, given, "threads", nil, 1)
+  check_options(given)
+  local spec, record = common.load(given)
+  local out = given.out or default_out(spec.name)
+  local lock <close> = take(out) -- luacheck: ignore (held until the end)
+  if threads then engine.threads(threads) end
+  local bar = reporter(given)
+  if value.family(spec) == "measurement" then return measure(spec, record, out, given, bar) end
+  local archived = archived_run(given, spec, record)
+  if is_done(archived, spec) then
+    bar:say(out .. ": is finished, nothing is left to train")
+    return report(archived, spec, out, given, start)
+  end
+  local finished, err = carry_out(spec, record, out, given, bar, archived)
+  bar:clear()
+  if not finished then error(problem.of(err), 0) end
+  return report(finished, spec, out, given, start)
 end
 
 return run

@@ -1,0 +1,129 @@
+# A run that is killed (-9) at random moments and resumed ends with the bits of one that nobody disturbed; what resume
+# refuses; what diff says; who holds an archive.
+#   KILLS  how often it is killed (default 10)     SEED  of the moments
+. "$HILUM_SOURCE/tests/tap.sh"
+
+XDG_CACHE_HOME=$HILUM_BUILD/tests/cache
+export XDG_CACHE_HOME
+kills=${KILLS:-10}
+random=${SEED:-$(date +%s)}
+diag "seed $random, $kills kills"
+epochs=$((kills * 2 + 2))
+
+cat >small.lua <<END
+local hl = require "hilum"
+local own = require "own"
+
+return hl.experiment {
+  name = "small", seed = 5,
+  data = hl.data.phantom { cases = 3, crop = 16, seed = 3 },
+  augment = { hl.augment.flip {}, hl.augment.turn {} },
+  model = hl.nn.chain {
+    hl.nn.conv { out = 4 },
+    hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 }, heads = own.heads,
+      coupling = hl.nn.additive { inner = hl.nn.inner { norm = "batch", dropout = 0.2 } } },
+  },
+  loss = hl.loss.multiscale { term = hl.loss.dice {} + hl.loss.bce {}, weights = "learned" },
+  optim = hl.optim.adamw { rate = hl.schedule.plateau { from = 3e-3, patience = 2 } },
+  train = { epochs = $epochs, batch = 2, guard = { every = 3 } },
+}
+END
+echo 'return { heads = { scales = { 1, 2 } } }' >own.lua
+
+# A number below $1.
+below() {
+  random=$(((random * 1103515245 + 12345) % 2147483648))
+  echo $((random / 65536 % $1))
+}
+
+run "$HILUM" run small.lua --out whole.h5
+is "$status" 0 "a run that nobody disturbs"
+[ "$status" = 0 ] || diag "$stderr"
+
+# Killed some time after its first own epoch, often while it writes. The last start is left alone.
+done=0
+resumed=0
+while [ "$done" -lt "$kills" ]; do
+  "$HILUM" run small.lua --out killed.h5 --resume >log 2>&1 &
+  job=$!
+  n=0
+  while ! grep -q '^epoch ' log && kill -0 "$job" 2>/dev/null && [ "$n" -lt 3000 ]; do
+    sleep 0.01
+    n=$((n + 1))
+  done
+  sleep "0.$(printf '%03d' "$(below 60)")"
+  kill -9 "$job" 2>/dev/null
+  wait "$job" 2>/dev/null
+  grep -q '^resumed ' log && resumed=$((resumed + 1))
+  done=$((done + 1))
+  grep -q '^validation ' log && break
+done
+ok "killed $done times, resumed $resumed times" [ "$resumed" -ge $((done - 1)) ]
+run "$HILUM" run small.lua --out killed.h5 --resume
+is "$status" 0 "then it ends"
+[ "$status" = 0 ] || diag "$stderr"
+run "$HILUM" diff whole.h5 killed.h5
+is "$status" 0 "with the same bits"
+[ "$status" = 0 ] || diag "$stdout"
+like "$stdout" "agree, bit by bit" "which is said"
+ok "and leaves nothing behind" sh -c '! ls -A | grep -Eq "\.(part|lock|probe)$"'
+
+run "$HILUM" run small.lua --out killed.h5 --resume
+is "$status" 0 "a finished run is left alone"
+like "$stdout" "is finished, nothing is left to train" "which is said"
+like "$stdout" "^validation +Dice" "with its result"
+
+run "$HILUM" run small.lua --out killed.h5 --resume --set seed=6
+is "$status" 1 "another seed"
+like "$stderr" "killed.h5: cannot be resumed: the experiment is another one; in the archive: seed = 5; now: seed = 6" "is refused by name"
+run "$HILUM" run small.lua --out killed.h5 --resume --set train.epochs=$((epochs + 1))
+is "$status" 1 "more epochs than planned"
+like "$stderr" "more epochs than were planned \(--extend goes on" "need a word"
+run "$HILUM" run small.lua --out killed.h5 --resume --extend --set train.epochs=$((epochs + 1))
+is "$status" 0 "and go on with it"
+like "$stdout" "^epoch $((epochs + 1))/$((epochs + 1)) " "with the epoch that is new"
+run "$HILUM" diff whole.h5 killed.h5
+is "$status" 1 "then the runs differ"
+like "$stdout" "^experiment +line [0-9]+: epochs = $epochs.* \| epochs = $((epochs + 1))" "in the experiment"
+like "$stdout" "^curves.epoch.loss_train\[$((epochs + 1))\] +nothing \| [0-9.]+" "in the curves"
+like "$stdout" "^weights.last.* differ by up to" "and in the weights"
+run "$HILUM" diff whole.h5 killed.h5 --json
+like "$stdout" '"equal": false' "for machines too"
+
+echo 'return { heads = { scales = { 1, 2 } } } -- changed' >own.lua
+run "$HILUM" run small.lua --out whole.h5 --resume
+is "$status" 1 "a changed module"
+like "$stderr" "the module own is another one" "is refused by name"
+echo 'return { heads = { scales = { 1, 2 } } }' >own.lua
+
+run "$HILUM" run small.lua --resume
+is "$status:$stderr" "2:hilum: --resume needs --out" "--resume needs --out"
+run "$HILUM" run small.lua --out x.h5 --extend
+is "$status:$stderr" "2:hilum: --extend needs --resume" "--extend needs --resume"
+echo "no archive" >bad.h5
+run "$HILUM" run small.lua --out bad.h5 --resume
+is "$status" 1 "what is no archive"
+like "$stderr" "bad.h5" "is named"
+is "$(cat bad.h5)" "no archive" "and left alone"
+head -c 3000 whole.h5 >cut.h5
+run "$HILUM" run small.lua --out cut.h5 --resume
+is "$status" 1 "a damaged archive"
+like "$stderr" "cut.h5" "is named"
+
+sed "s/epochs = $epochs/epochs = 100000/" small.lua >long.lua
+"$HILUM" run long.lua --out held.h5 >log 2>&1 &
+job=$!
+n=0
+while ! grep -q '^epoch 1/' log && [ "$n" -lt 600 ]; do
+  sleep 0.1
+  n=$((n + 1))
+done
+run "$HILUM" run long.lua --out held.h5 --resume
+is "$status" 1 "two processes on one archive"
+like "$stderr" "held.h5: is being worked on by process $job on " "the second is told who holds it"
+kill -TERM "$job"
+wait "$job" 2>/dev/null
+run "$HILUM" show held.h5
+is "$status" 0 "SIGTERM leaves the last complete epoch"
+
+finish
