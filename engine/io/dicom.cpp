@@ -151,12 +151,12 @@ const char CT_IMAGE[] = "1.2.840.10008.5.1.4.1.1.2";
 
 void describe(data_set &d, const hl_dicom_header *h, const char *description) {
   d.text(0x0008, 0x0008, gdcm::VR::CS, "DERIVED\\SECONDARY\\AXIAL");
-  d.text(0x0008, 0x0016, gdcm::VR::UI, CT_IMAGE);
+  d.text(0x0008, 0x0016, gdcm::VR::UI, h->sop_class[0] ? h->sop_class : CT_IMAGE);
   d.text(0x0008, 0x0018, gdcm::VR::UI, h->sop_uid);
   d.text(0x0008, 0x0020, gdcm::VR::DA, "20000101");
   d.text(0x0008, 0x0030, gdcm::VR::TM, "000000");
   d.text(0x0008, 0x0050, gdcm::VR::SH, "");
-  d.text(0x0008, 0x0060, gdcm::VR::CS, "CT");
+  d.text(0x0008, 0x0060, gdcm::VR::CS, h->modality[0] ? h->modality : "CT");
   d.text(0x0008, 0x0070, gdcm::VR::LO, "hilum");
   d.text(0x0008, 0x0090, gdcm::VR::PN, "");
   d.text(0x0008, 0x103E, gdcm::VR::LO, description);
@@ -186,18 +186,25 @@ void place(data_set &d, const hl_dicom_header *h) {
   d.us(0x0028, 0x0011, h->columns);
   d.number(0x0028, 0x0030, {h->spacing_mm[0], h->spacing_mm[1]});
   d.us(0x0028, 0x0100, 16);
-  d.us(0x0028, 0x0101, 16);
-  d.us(0x0028, 0x0102, 15);
-  d.us(0x0028, 0x0103, 0);
+  const int bits = h->bits_stored ? h->bits_stored : 16;
+  d.us(0x0028, 0x0101, bits);
+  d.us(0x0028, 0x0102, bits - 1);
+  d.us(0x0028, 0x0103, h->is_signed ? 1 : 0);
+  if (h->has & HL_DICOM_PADDING) {
+    const uint16_t padding = static_cast<uint16_t>(h->padding);
+    const char raw[2] = {static_cast<char>(padding & 255), static_cast<char>(padding >> 8)};
+    d.raw(0x0028, 0x0120, h->is_signed ? gdcm::VR::SS : gdcm::VR::US, raw, sizeof raw);
+  }
   d.number(0x0028, 0x1052, {-1024});
   d.number(0x0028, 0x1053, {1});
   d.text(0x0028, 0x1054, gdcm::VR::LO, "HU");
 }
 
-bytes stored_pixels(const int16_t *hu, size_t n) {
+bytes stored_pixels(const hl_dicom_header *h, const int16_t *hu) {
+  const size_t n = static_cast<size_t>(h->rows) * static_cast<size_t>(h->columns);
   bytes out(2 * n);
   for (size_t i = 0; i < n; i++) {
-    const int v = hu[i] < -1024 ? 0 : hu[i] + 1024;
+    const int v = hu[i] < -1024 && !h->is_signed ? 0 : hu[i] + 1024;
     out[2 * i] = static_cast<char>(v & 255);
     out[2 * i + 1] = static_cast<char>(v >> 8 & 255);
   }
@@ -213,8 +220,7 @@ hl_status write(const char *path, const hl_dicom_header *h, const int16_t *hu,
   data_set d(file.GetDataSet());
   describe(d, h, description);
   place(d, h);
-  const bytes stored =
-      stored_pixels(hu, static_cast<size_t>(h->rows) * static_cast<size_t>(h->columns));
+  const bytes stored = stored_pixels(h, hu);
   d.raw(0x7FE0, 0x0010, gdcm::VR::OW, stored.data(), stored.size());
   writer.SetFileName(path);
   if (!writer.Write()) return hl_fail(e, HL_EIO, "%s: cannot be written", path);

@@ -44,7 +44,8 @@ static void put_header(FILE *f, const hl_marks *m) {
 }
 
 static void put_place(FILE *f, const hl_roi *roi) {
-  if (isfinite(roi->z_mm)) fprintf(f, "<imageZposition>%.6f</imageZposition>\n", roi->z_mm);
+  if (isfinite(roi->z_mm))
+    fprintf(f, "<imageZposition>%.6f%s</imageZposition>\n", roi->z_mm, roi->z_blanks ? " " : "");
   put_tag(f, "imageSOP_UID", roi->sop_uid);
 }
 

@@ -2,10 +2,8 @@
 #define _XOPEN_SOURCE 700 /* nftw */
 #define _DEFAULT_SOURCE
 
-#include <hilum/dicom.h>
-#include <hilum/ledger.h>
-#include <hilum/lidc.h>
-#include <hilum/phantom.h>
+#include "phantom_case.h"
+#include <hilum/parallel.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,8 +23,10 @@ static const char PART[] = ".part-XXXXXX";
 enum { MANIFEST_TEXT = 160, LEFTOVER_S = 3600 };
 
 static void manifest_text(char out[MANIFEST_TEXT], const hl_phantom_options *o) {
-  snprintf(out, MANIFEST_TEXT, "hilum phantom %d: cases %d nodules %d seed %llu\n",
-           HL_PHANTOM_VERSION, o->cases, o->nodules, (unsigned long long)o->seed);
+  snprintf(out, MANIFEST_TEXT,
+           "hilum phantom %d: cases %d nodules %d size %s variant %s seed %llu\n",
+           HL_PHANTOM_VERSION, o->cases, o->nodules, hl_phantom_size_name(o->size),
+           hl_phantom_variant_name(o->variant), (unsigned long long)o->seed);
 }
 
 static hl_status refuse(const char *path, hl_err *e) {
@@ -72,49 +72,6 @@ static void remove_tree(const char *folder) {
 
 /* ---- One case ---- */
 
-static hl_dicom_header header_of(const hl_phantom_scan *s, const char *patient) {
-  const hl_shape *shape = hl_tensor_shape(s->voxels);
-  hl_dicom_header h = {.rows = (int)shape->dim[1],
-                       .columns = (int)shape->dim[2],
-                       .orientation = {1, 0, 0, 0, 1, 0},
-                       .spacing_mm = {s->spacing_mm[1], s->spacing_mm[2]},
-                       .thickness_mm = s->spacing_mm[0]};
-  snprintf(h.patient_id, sizeof h.patient_id, "%s", patient);
-  snprintf(h.series_uid, sizeof h.series_uid, "%s", hl_marks_series_uid(s->marks));
-  snprintf(h.study_uid, sizeof h.study_uid, "%s", hl_marks_study_uid(s->marks));
-  return h;
-}
-
-/* Slices are numbered from the head down, as scanners do. */
-static hl_status write_slice(const char *folder, const hl_phantom_scan *s, hl_dicom_header *h,
-                             int64_t k, hl_err *e) {
-  char path[PATH_MAX], name[32];
-  const hl_shape *shape = hl_tensor_shape(s->voxels);
-  h->instance = (int)(shape->dim[0] - k);
-  h->position_mm[0] = s->origin_mm[2];
-  h->position_mm[1] = s->origin_mm[1];
-  h->position_mm[2] = s->origin_mm[0] + (double)k * s->spacing_mm[0];
-  snprintf(name, sizeof name, "1-%03d.dcm", h->instance);
-  HL_TRY(join(path, folder, name, e));
-  const int16_t *hu = hl_tensor_i16(s->voxels) + k * shape->dim[1] * shape->dim[2];
-  return hl_dicom_write_ct(path, h, hu, "hilum phantom", e);
-}
-
-static hl_status write_series(const char *folder, const hl_phantom_scan *s,
-                              const hl_phantom_options *o, int item, const char *patient,
-                              hl_err *e) {
-  char path[PATH_MAX];
-  hl_dicom_header h = header_of(s, patient);
-  int64_t n = hl_tensor_shape(s->voxels)->dim[0];
-  for (int64_t k = 0; k < n; k++) {
-    if (hl_cancel_requested()) return hl_fail(e, HL_ECANCELLED, "stopped while writing a phantom");
-    HL_TRY(hl_phantom_uid(h.sop_uid, o, item, HL_PHANTOM_SLICE, k, e));
-    HL_TRY(write_slice(folder, s, &h, k, e));
-  }
-  HL_TRY(join(path, folder, "reading.xml", e));
-  return hl_lidc_write(path, s->marks, e);
-}
-
 static hl_status write_case(const char *folder, const hl_phantom_options *o, int item, hl_err *e) {
   char patient[32], a[PATH_MAX], b[PATH_MAX];
   hl_phantom_scan s;
@@ -123,7 +80,7 @@ static hl_status write_case(const char *folder, const hl_phantom_options *o, int
   hl_status status = make_folder(a, folder, patient, e);
   if (status == HL_OK) status = make_folder(b, a, hl_marks_study_uid(s.marks), e);
   if (status == HL_OK) status = make_folder(a, b, hl_marks_series_uid(s.marks), e);
-  if (status == HL_OK) status = write_series(a, &s, o, item, patient, e);
+  if (status == HL_OK) status = phantom_write_case(a, &s, o, item, patient, e);
   hl_phantom_scan_clear(&s);
   return status;
 }
@@ -215,14 +172,6 @@ static void remove_leftovers(const char *target) {
   closedir(d);
 }
 
-static hl_status check_options(const hl_phantom_options *o, hl_err *e) {
-  if (o->cases >= 1 && o->cases <= 1000 && o->nodules >= 1 && o->nodules <= HL_PHANTOM_NODULES)
-    return HL_OK;
-  return hl_fail(e, HL_EINVAL,
-                 "a phantom of %d cases with %d nodules each, expected 1 to 1000 and 1 to %d",
-                 o->cases, o->nodules, HL_PHANTOM_NODULES);
-}
-
 static size_t without_slashes(const char *path) {
   size_t n = strlen(path);
   while (n > 1 && path[n - 1] == '/') n--;
@@ -232,7 +181,7 @@ static size_t without_slashes(const char *path) {
 hl_status hl_phantom_write(const char *folder, const hl_phantom_options *options,
                            hl_progress progress, void *ctx, hl_err *e) {
   char temporary[PATH_MAX], target[PATH_MAX];
-  HL_TRY(check_options(options, e));
+  HL_TRY(hl_phantom_options_check(options, e));
   int length = (int)without_slashes(folder);
   int n = snprintf(temporary, sizeof temporary, "%.*s%s", length, folder, PART);
   if (n < 0 || n >= PATH_MAX) return hl_fail(e, HL_EINVAL, "%s: the path is too long", folder);

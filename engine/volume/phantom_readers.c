@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const double HABIT_MM[READERS] = {-0.37, -0.09, 0.11, 0.39};
-static const double NODULE_MM = 0.13, WAVER_MM = 0.18, PLEURA_MM = 0.3, MISS_SHARE = 0.3;
+static const double NODULE_MM = 0.11, WAVER_MM = 0.15, PLEURA_MM = 0.3, MISS_SHARE = 0.3;
 
 typedef struct reader {
   const hl_phantom_scan *scan;
@@ -91,21 +91,30 @@ static int rate(hl_rng *r, double mean, int most) {
   return v < 1 ? 1 : v > most ? most : v;
 }
 
+/* LIDC's scale of calcification: 3 solid, 5 central, 6 absent. */
+static int rate_calcium(const finding *f) {
+  if (!f->calcified) return 6;
+  return f->core > 0 ? 5 : 3;
+}
+
+static double suspicion(const finding *f) {
+  if (f->calcified) return 1;
+  return 1.3 + 0.24 * f->shape.radius_mm + (f->spiculated ? 1.2 : 0) + (f->lobulated ? 0.4 : 0) +
+         (f->subsolid && f->core > 0 ? 0.6 : 0);
+}
+
 static hl_status rate_finding(const reader *rd, const finding *f, hl_rng *r, hl_err *e) {
-  double size = f->shape.radius_mm;
+  double size = f->shape.radius_mm, texture = !f->subsolid ? 5 : f->core > 0 ? 3 : 1.2;
+  bool plain = !f->lobulated && !f->spiculated;
   const int rating[HL_RATINGS] = {rate(r, f->subsolid ? 2.5 : 2.5 + 0.25 * size, 5),
-                                  1,
-                                  6,
-                                  rate(r, f->lobulated ? 3 : 4, 5),
-                                  rate(r, f->subsolid ? 2 : 4, 5),
-                                  rate(r, f->lobulated ? 4 : 1.5, 5),
-                                  rate(r, f->spiculated ? 4.5 : 1.3, 5),
-                                  rate(r,
-                                       !f->subsolid  ? 5
-                                       : f->core > 0 ? 3
-                                                     : 1.3,
-                                       5),
-                                  rate(r, 1.5 + 0.25 * size + (f->spiculated ? 1 : 0), 5)};
+                                  1, /* soft tissue */
+                                  rate_calcium(f),
+                                  rate(r, plain ? 4.3 : 3.1, 5),
+                                  rate(r, f->spiculated || f->subsolid ? 2.2 : 4.4, 5),
+                                  rate(r, f->lobulated ? 3.9 : 1.4, 5),
+                                  rate(r, f->spiculated ? 4.3 : 1.3, 5),
+                                  rate(r, texture, 5),
+                                  rate(r, suspicion(f), 5)};
   return hl_marks_set_ratings(rd->scan->marks, rating, e);
 }
 
@@ -133,14 +142,14 @@ static hl_status mark_point(const reader *rd, hl_mark_kind kind, int number, vec
   return hl_marks_add_points(rd->scan->marks, &p, 1, e);
 }
 
-static vec lung_point(const chest *c, hl_rng *r) {
-  vec at = {0, 0, c->lung_offset_x};
-  for (int i = 0; i < 50; i++) {
-    vec p = {uniform(r, -0.45, 0.45) * c->height_mm, uniform(r, -1, 1) * c->lung_y,
-             uniform(r, -1, 1) * c->body_x};
-    if (lung_distance(c, p) < -3) return p;
-  }
-  return at;
+static vec lung_point(const hl_phantom_scan *s, const chest *c, hl_rng *r) {
+  const hl_shape *shape = hl_tensor_shape(s->voxels);
+  double middle = position(s, 0, shape->dim[0] / 2), half = 0.45 * (double)shape->dim[0];
+  vec p = {middle, 0, 0.5 * c->scale * c->wide};
+  for (int i = 0; i < 50 && lung_distance(c, p) > -3; i++)
+    p = (vec){middle + uniform(r, -half, half) * s->spacing_mm[0],
+              c->scale * uniform(r, -c->deep, c->deep), c->scale * uniform(r, -c->wide, c->wide)};
+  return p;
 }
 
 static hl_status add_points(const reader *rd, const vec *small, int n_small, int number, hl_rng *r,
@@ -149,7 +158,7 @@ static hl_status add_points(const reader *rd, const vec *small, int n_small, int
     if (hl_rng_uniform(r) < 0.6) HL_TRY(mark_point(rd, HL_MARK_POINT, ++number, small[i], e));
   int others = (int)hl_rng_below(r, 3);
   for (int i = 0; i < others; i++)
-    HL_TRY(mark_point(rd, HL_MARK_NON_NODULE, i + 1, lung_point(rd->c, r), e));
+    HL_TRY(mark_point(rd, HL_MARK_NON_NODULE, i + 1, lung_point(rd->scan, rd->c, r), e));
   return HL_OK;
 }
 
@@ -169,7 +178,7 @@ hl_status read_findings(const hl_phantom_scan *scan, const hl_phantom_options *o
   vec small[2];
   int n_small = (int)hl_rng_below(r, 3);
   shuffle(order, r);
-  for (int i = 0; i < n_small; i++) small[i] = lung_point(c, r);
+  for (int i = 0; i < n_small; i++) small[i] = lung_point(scan, c, r);
   for (int i = 0; i < n; i++) /* at most one reader misses a nodule */
     missed_by[i] = hl_rng_uniform(r) < MISS_SHARE ? (int)hl_rng_below(r, READERS) : -1;
   for (int session = 0; session < READERS; session++) {

@@ -80,6 +80,8 @@ dataset.phantom = schema.constructor("hl.data.phantom", {
   fields = with({
     cases = schema.int { default = phantom_default "cases", min = 2, max = 1000, doc = "patients, one scan each" },
     nodules_per_case = schema.int { default = phantom_default "nodules", min = 1, max = 4 },
+    size = schema.one_of { "small", "full", default = "small",
+      doc = "small: 82 mm of small chests on 176 or 192 pixels; full: whole adults' chests on 512" },
     seed = schema.int { default = phantom_default "seed", min = 0,
       doc = "of the phantom, apart from the experiment's seed" },
   }, scan_fields(32)),

@@ -5,6 +5,7 @@
 #include "tap.h"
 
 #include <hilum/index.h>
+#include <hilum/ledger.h>
 #include <hilum/lidc.h>
 #include <hilum/phantom.h>
 #include <hilum/series.h>
@@ -182,6 +183,82 @@ static void test_same_again(void) {
   fails(hl_phantom_scan_new(&a, &o, 0, &e), HL_EINVAL, &e, "5 nodules", "too many nodules");
 }
 
+/* ---- What a scan looks like ---- */
+
+typedef struct shares {
+  double air, lung, soft, bone;
+} shares;
+
+static shares shares_of(const hl_phantom_scan *s) {
+  shares out = {0};
+  const int16_t *hu = hl_tensor_i16(s->voxels);
+  int64_t n = hl_tensor_numel(s->voxels);
+  for (int64_t i = 0; i < n; i++) {
+    out.air += hu[i] < -960;
+    out.lung += hu[i] >= -960 && hu[i] < -700;
+    out.soft += hu[i] >= -200 && hu[i] < 150;
+    out.bone += hu[i] >= 250;
+  }
+  const double all = (double)n;
+  return (shares){out.air / all, out.lung / all, out.soft / all, out.bone / all};
+}
+
+/* Protocols differ within a set, and every scan has the parts of a chest. */
+static void test_variety(void) {
+  hl_phantom_options o = hl_phantom_options_default();
+  int steps[3] = {0}, circles = 0, overlapping = 0, odd = 0, calcified = 0;
+  hl_err e = {0};
+  for (int i = 0; i < 12; i++) {
+    hl_phantom_scan s;
+    if (!succeeds(hl_phantom_scan_new(&s, &o, i, &e), &e, "scan %d", i)) return;
+    const double step = s.spacing_mm[0];
+    steps[step < 1.7 ? 0 : step < 2.2 ? 1 : 2]++;
+    circles += s.padding_hu != 0;
+    overlapping += s.thickness_mm > step + 1e-9;
+    for (int k = 0; k < s.nodules; k++) calcified += s.nodule[k].calcified;
+    shares q = shares_of(&s);
+    bool fits = q.air > 0.15 && q.lung > 0.08 && q.lung < 0.4 && q.soft > 0.15 && q.bone > 0.003 &&
+                q.bone < 0.08;
+    if (!fits)
+      tap_diag("scan %d: air %.3f lung %.3f soft %.3f bone %.3f", i, q.air, q.lung, q.soft, q.bone);
+    odd += !fits;
+    if (s.padding_hu) odd += hl_tensor_i16(s.voxels)[0] != s.padding_hu;
+    hl_phantom_scan_clear(&s);
+  }
+  ok(steps[0] && steps[1] && steps[2], "steps of 1.5, 2 and 2.5 mm");
+  ok(circles > 2 && circles < 12, "with the scanner's circle and without");
+  ok(overlapping > 0 && overlapping < 12, "slices thicker than their step, and not");
+  ok(calcified > 0, "calcified nodules");
+  is_int(odd, 0, "air, lung, soft tissue and bone in their shares, padding in the corner");
+}
+
+/* The first allocations fail one after the other; what had been made goes. */
+static void test_no_memory(void) {
+  const hl_phantom_options o = hl_phantom_options_default();
+  for (int n = 0; n < 9; n++) {
+    hl_phantom_scan s;
+    hl_err e = {0};
+    hl_test_fail_after(n);
+    hl_status status = hl_phantom_scan_new(&s, &o, 0, &e);
+    hl_test_fail_after(-1);
+    fails(status, HL_ENOMEM, &e, "memory", "allocation %d fails", n);
+    ok(!s.voxels && !s.marks, "and nothing is made");
+    hl_phantom_scan_clear(&s);
+  }
+}
+
+static void test_full(void) {
+  hl_phantom_options o = {.cases = 1, .nodules = 4, .seed = 3, .size = HL_PHANTOM_FULL};
+  hl_phantom_scan s;
+  hl_err e = {0};
+  if (!succeeds(hl_phantom_scan_new(&s, &o, 0, &e), &e, "a whole chest")) return;
+  const hl_shape *shape = hl_tensor_shape(s.voxels);
+  ok(shape->dim[1] == 512 && shape->dim[2] == 512, "of 512 x 512 pixels");
+  ok((double)shape->dim[0] * s.spacing_mm[0] > 290, "300 mm tall");
+  is_int(s.nodules, 4, "with all of its nodules");
+  hl_phantom_scan_clear(&s);
+}
+
 /* ---- On disk ---- */
 
 static int entries(const char *folder) {
@@ -283,15 +360,22 @@ static void test_disk(void) {
         "cannot be written", "a file where a folder should be");
   o.cases = 0;
   fails(hl_phantom_write(folder, &o, NULL, NULL, &e), HL_EINVAL, &e, "0 cases", "no cases");
+  o.cases = 1;
+  o.size = HL_PHANTOM_SIZES;
+  fails(hl_phantom_write(folder, &o, NULL, NULL, &e), HL_EINVAL, &e, "expected small or full",
+        "a size that is none");
 }
 
 int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "whole") == 0) {
     test_promises(INT_MAX);
+    test_full();
     return tap_done();
   }
   scratch_begin("phantom");
   test_same_again();
+  test_variety();
+  test_no_memory();
   test_disk();
   test_promises(24);
   return tap_done();

@@ -34,6 +34,18 @@ run "$HILUM" data phantom other --cases none
 is "$status" 2 "no number of cases"
 like "$stderr" "--cases: expected a whole number from 1 on, got 'none'" "is said"
 
+run "$HILUM" data phantom gap --cases 1 --variant missing-slice
+is "$status" 0 "a phantom with a slice missing"
+run "$HILUM" data scan gap
+is "$status" 3 "has a problem"
+like "$stdout" "is incomplete: slices are missing at 1 place" "that is named"
+run "$HILUM" data phantom other --variant gas
+is "$status" 2 "a variant there is not"
+like "$stderr" "--variant: expected one of plain, .* gaps, got 'gas'" "is said"
+run "$HILUM" data phantom other --size huge
+is "$status" 2 "nor is there any size"
+like "$stderr" "--size: expected one of small, full, got 'huge'" "one likes"
+
 echo junk >chest/x.dcm
 echo '<LidcReadMessage>' >chest/z.xml
 run "$HILUM" data scan chest

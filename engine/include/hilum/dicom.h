@@ -16,7 +16,8 @@ enum { /* hl_dicom_header.has: which of the numbers below were in the file */
        HL_DICOM_SPACING = 4,
        HL_DICOM_SIZE = 8,
        HL_DICOM_RESCALE = 16,
-       HL_DICOM_PIXELS = 32 /* there are pixels, and the file is long enough for them */
+       HL_DICOM_PIXELS = 32, /* there are pixels, and the file is long enough for them */
+       HL_DICOM_PADDING = 64
 };
 
 /* Texts are empty where the file has none. DICOM's own order of axes is kept here: (x, y, z). */
@@ -36,6 +37,7 @@ typedef struct hl_dicom_header {
   double spacing_mm[2];    /* PixelSpacing: between rows (y), between columns (x) */
   double thickness_mm;     /* SliceThickness, 0 where absent */
   double slope, intercept; /* RescaleSlope, RescaleIntercept; 1 and 0 where absent */
+  int padding;             /* PixelPaddingValue, as stored; only written, never read */
 } hl_dicom_header;
 
 /* Whether the file begins as DICOM files do ("DICM" after a preamble of 128 bytes).
@@ -48,9 +50,11 @@ HL_MUST_CHECK hl_status hl_dicom_recognise(const char *path, bool *out, hl_err *
  * it must be. */
 HL_MUST_CHECK hl_status hl_dicom_header_read(const char *path, hl_dicom_header *out, hl_err *e);
 
-/* One CT slice as a file: 16-bit unsigned, explicit VR little endian, RescaleSlope 1 and
- * RescaleIntercept -1024. Of `h` the UIDs, patient, instance, size, position, orientation, spacing
- * and thickness are used. `hu` holds rows × columns Hounsfield units (≥ -1024). */
+/* One CT slice (or, where `h` names another sop_class and modality, another image) as a file:
+ * explicit VR little endian, RescaleSlope 1 and RescaleIntercept -1024. Of
+ * `h` the UIDs, patient, instance, size, position, orientation, spacing and thickness are used,
+ * bits_stored (0: 16), is_signed, and padding if `has` says so. `hu` holds rows × columns
+ * Hounsfield units; where pixels are unsigned, those below -1024 become -1024. */
 HL_MUST_CHECK hl_status hl_dicom_write_ct(const char *path, const hl_dicom_header *h,
                                           const int16_t *hu, const char *description, hl_err *e);
 

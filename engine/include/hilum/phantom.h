@@ -1,9 +1,11 @@
 /* A chest that never was: synthetic CT scans with nodules and four readers, written as LIDC
  * folders.
  *
- * Body, chest wall, two lungs, tapering vessels, bronchi, correlated noise, partial volume; nodules
- * solid, part-solid and ground glass, smooth, lobulated and spiculated, free, on the wall and on
- * vessels. Everything follows from the seed and the case's number. */
+ * Two lungs with lobes, fissures, arteries, bronchi and veins; heart and great vessels, ribs,
+ * spine, shoulders, muscles, fat and skin, couch; nodules solid, part-solid, ground glass and
+ * calcified, smooth, lobulated and spiculated, free, on the pleura and on vessels; slices of
+ * several thicknesses, reconstructed with soft and sharp kernels. Everything follows from the
+ * options and the case's number, and from nothing else. */
 #ifndef HILUM_PHANTOM_H
 #define HILUM_PHANTOM_H
 
@@ -16,22 +18,67 @@ extern "C" {
 #endif
 
 /* Another number whenever the same options make another phantom. */
-enum { HL_PHANTOM_VERSION = 2 };
+enum { HL_PHANTOM_VERSION = 3 };
+
+typedef enum hl_phantom_size {
+  HL_PHANTOM_SMALL, /* children's chests, 82 mm of each on 176 or 192 pixels: some 3 MB a case */
+  HL_PHANTOM_FULL,  /* adults from shoulders to kidneys on 512 pixels: 60 to 130 MB a case */
+  HL_PHANTOM_SIZES
+} hl_phantom_size;
+
+/* What may be odd or wrong with a phantom, for tests of whatever reads it; docs/phantom.md says
+ * what each is and what becomes of it. */
+typedef enum hl_phantom_variant {
+  HL_PHANTOM_PLAIN,
+  HL_PHANTOM_TILTED,
+  HL_PHANTOM_MISSING_SLICE,
+  HL_PHANTOM_DOUBLED_SLICE,
+  HL_PHANTOM_REPEATED_FILE,
+  HL_PHANTOM_UNEVEN,
+  HL_PHANTOM_OVERLAPPING,
+  HL_PHANTOM_TRUNCATED,
+  HL_PHANTOM_UNSIGNED,
+  HL_PHANTOM_BITS12,
+  HL_PHANTOM_PADDING,
+  HL_PHANTOM_RADIOGRAPH,
+  HL_PHANTOM_SEGMENTATION,
+  HL_PHANTOM_NO_READING,
+  HL_PHANTOM_NO_SERIES,
+  HL_PHANTOM_DAMAGED_XML,
+  HL_PHANTOM_SAME_READING,
+  HL_PHANTOM_OTHER_READING,
+  HL_PHANTOM_SESSIONS_3,
+  HL_PHANTOM_SESSIONS_8,
+  HL_PHANTOM_RATINGS,
+  HL_PHANTOM_EMPTY_CHARACTERISTICS,
+  HL_PHANTOM_Z_BLANKS,
+  HL_PHANTOM_OPEN_OUTLINES,
+  HL_PHANTOM_GAPS,
+  HL_PHANTOM_VARIANTS
+} hl_phantom_variant;
 
 typedef struct hl_phantom_options {
   int cases;   /* patients, each with one scan; 1 … 1000 */
   int nodules; /* at most so many in each scan, 1 … 4 */
   uint64_t seed;
+  hl_phantom_size size;
+  hl_phantom_variant variant; /* of what is written; the scan in memory is always plain */
 } hl_phantom_options;
+/* "small", "full"; "" for another number. */
+const char *hl_phantom_size_name(hl_phantom_size size);
+/* "plain", "tilted", "missing-slice", …; "" for another number. */
+const char *hl_phantom_variant_name(hl_phantom_variant variant);
 /* The phantom of the examples. */
 hl_phantom_options hl_phantom_options_default(void);
+/* HL_EINVAL where one is off its range. */
+HL_MUST_CHECK hl_status hl_phantom_options_check(const hl_phantom_options *o, hl_err *e);
 
 typedef enum hl_phantom_place { HL_FREE, HL_ON_WALL, HL_ON_VESSEL } hl_phantom_place;
 typedef struct hl_phantom_nodule {
   double centre_mm[3];
   double diameter_mm; /* twice its mean radius */
   hl_phantom_place place;
-  bool subsolid;
+  bool subsolid, calcified;
 } hl_phantom_nodule;
 
 enum { HL_PHANTOM_NODULES = 4 };
@@ -39,7 +86,9 @@ enum { HL_PHANTOM_NODULES = 4 };
 typedef struct hl_phantom_scan {
   hl_tensor *voxels; /* plain i16 [z,y,x], Hounsfield units */
   double spacing_mm[3], origin_mm[3];
-  hl_marks *marks; /* four sessions; their UIDs are those of hl_phantom_uid */
+  double thickness_mm; /* of a slice: its spacing, or a quarter more */
+  int padding_hu;      /* of voxels beyond the scanner's circle; 0 where there is none */
+  hl_marks *marks;     /* four sessions; their UIDs are those of hl_phantom_uid */
   hl_phantom_nodule nodule[HL_PHANTOM_NODULES];
   int nodules;
 } hl_phantom_scan;

@@ -106,6 +106,15 @@ function options.number(command, given, name, default, least)
   return n
 end
 
+--- The value of an option that takes one of some words, by default the first; raises if it is none of them.
+function options.choice(command, given, name, words)
+  local text = given[name] or words[1]
+  for _, word in ipairs(words) do
+    if word == text then return word end
+  end
+  usage_error(command, "--%s: expected one of %s, got '%s'", name, table.concat(words, ", "), text)
+end
+
 local function rows_text(rows)
   local widest, lines = 0, {}
   for _, row in ipairs(rows) do widest = math.max(widest, #row[1]) end

@@ -21,7 +21,7 @@ end
 
 -- Options that change what is written have a folder of their own.
 local function folder_of(parent, what)
-  return string.format("%s/phantom-cases%d-nodules%d-seed%d", parent, what.cases, what.nodules, what.seed)
+  return string.format("%s/phantom-%s-cases%d-nodules%d-seed%d", parent, what.size, what.cases, what.nodules, what.seed)
 end
 
 -- Written where it is asked for, else in the cache, else, if that cannot be written, among temporary files.
@@ -39,10 +39,10 @@ local function write(what, wanted, progress)
   return folder
 end
 
---- The phantom's cases. source: { cases, nodules_per_case, seed, folder (optional: where it is written) and
+--- The phantom's cases. source: { cases, nodules_per_case, size, seed, folder (optional: where it is written) and
 --- what a folder of LIDC has }; options: { progress }. Returns a set, or nil and a problem.
 function phantom.open(source, options)
-  local what = { cases = source.cases, nodules = source.nodules_per_case, seed = source.seed }
+  local what = { cases = source.cases, nodules = source.nodules_per_case, size = source.size, seed = source.seed }
   local folder, err = write(what, source.folder, options and options.progress)
   if not folder then return nil, err end
   return lidc.open({

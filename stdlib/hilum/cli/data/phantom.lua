@@ -4,7 +4,7 @@ local engine = require "hilum.engine"
 local options = require "hilum.cli.options"
 local shared = require "hilum.cli.data.shared"
 
-local defaults = engine.phantom_defaults()
+local defaults, variants = engine.phantom_defaults(), engine.phantom_variants()
 
 local phantom = {
   name = "data phantom",
@@ -13,14 +13,19 @@ local phantom = {
   options = {
     { "cases", "N", string.format("patients (default: %d)", defaults.cases) },
     { "nodules", "N", string.format("nodules in each (default: %d)", defaults.nodules) },
+    { "size", "SIZE", "small (the default: parts of small chests) or full (adults, 512 x 512 pixels)" },
+    { "variant", "NAME", "with something odd or wrong in every case, for tests (default: plain)" },
     { "seed", "S", string.format("another phantom for another number (default: %d)", defaults.seed) },
   },
+  notes = "Variants (docs/phantom.md says what becomes of them): " .. table.concat(variants, ", "),
 }
 
 function phantom.run(given)
   local what = {
     cases = options.number(phantom, given, "cases", defaults.cases, 1),
     nodules = options.number(phantom, given, "nodules", defaults.nodules, 1),
+    size = options.choice(phantom, given, "size", { "small", "full" }),
+    variant = options.choice(phantom, given, "variant", variants),
     seed = options.number(phantom, given, "seed", defaults.seed, 0),
   }
   local bar, tell = shared.with_bar(false)
