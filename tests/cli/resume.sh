@@ -40,14 +40,15 @@ run "$HILUM" run small.lua --out whole.h5
 is "$status" 0 "a run that nobody disturbs"
 [ "$status" = 0 ] || diag "$stderr"
 
-# Killed some time after its first own epoch, often while it writes. The last start is left alone.
+# Killed some time after its first own epoch is on the disk, often while it writes the next.
 done=0
 resumed=0
 while [ "$done" -lt "$kills" ]; do
+  touch begun
   "$HILUM" run small.lua --out killed.h5 --resume >log 2>&1 &
   job=$!
   n=0
-  while ! grep -q '^epoch ' log && kill -0 "$job" 2>/dev/null && [ "$n" -lt 3000 ]; do
+  while ! [ killed.h5 -nt begun ] && kill -0 "$job" 2>/dev/null && [ "$n" -lt 6000 ]; do
     sleep 0.01
     n=$((n + 1))
   done
