@@ -1,5 +1,5 @@
 /* Calling an op: shape rule, choice of kernel, execution. */
-#include <hilum/op.h>
+#include "widen.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +90,7 @@ hl_status hl_call_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   if (by_reference(c)) return HL_OK;
   const hl_kernel *k;
   HL_TRY(kernel_of(c, &k, e));
+  if (hl_widen_needed(c, k)) return hl_widen_workspace(c, k, bytes, e);
   return k->workspace == NULL ? HL_OK : k->workspace(c, bytes, e);
 }
 
@@ -100,6 +101,7 @@ hl_status hl_call_execute(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   if (by_reference(c)) return run_ref(c, in, out, e);
   const hl_kernel *k;
   HL_TRY(kernel_of(c, &k, e));
+  if (hl_widen_needed(c, k)) return hl_widen_run(c, k, in, out, workspace, e);
   return k->run(c, in, out, workspace, e);
 }
 

@@ -114,5 +114,6 @@ hl_status hl_vjp_zeros(const hl_vjp *v, hl_var any, const hl_desc *from, const h
   hl_var sum, nought;
   HL_TRY(hl_vjp_sum_to(v, any, from, &scalar, &sum, e));
   HL_TRY(hl_vjp_emit(v, &hl_op_affine, &zero, &nought, e, sum));
+  HL_TRY(hl_vjp_cast(v, nought, from->dtype, like->dtype, &nought, e));
   return hl_vjp_broadcast(v, nought, &scalar, like, out, e);
 }

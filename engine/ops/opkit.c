@@ -2,16 +2,42 @@
 
 #include <string.h>
 
+static bool is_kept(const hl_op *op, int i, int n_in) {
+  bool last = (op->kept_f32 & HL_KEEP_LAST) != 0 && i == n_in - 1;
+  return last || (i < 31 && (op->kept_f32 >> i & 1U) != 0);
+}
+
+hl_dtype hl_op_dtype(const hl_op *op, int i, int n_in, hl_dtype first) {
+  return is_kept(op, i, n_in) ? hl_kept_dtype(first) : first;
+}
+
+static int leading_input(const hl_call *c) {
+  int i = 0;
+  while (i < c->n_in - 1 && is_kept(c->op, i, c->n_in)) i++;
+  return i;
+}
+
+hl_dtype hl_call_dtype(const hl_call *c) {
+  return c->in[leading_input(c)].dtype;
+}
+
 hl_status hl_rule_types(const hl_call *c, hl_err *e) {
-  hl_dtype first = c->in[0].dtype;
-  if (first != HL_F32 && first != HL_F64)
-    return hl_fail(e, HL_ETYPE, "takes f32 or f64, not %s", hl_dtype_name(first));
-  for (int i = 1; i < c->n_in; i++)
-    if (c->in[i].dtype != first)
+  int lead = leading_input(c);
+  hl_dtype first = c->in[lead].dtype;
+  if (first != HL_F32 && first != HL_F64 && first != HL_BF16)
+    return hl_fail(e, HL_ETYPE, "takes f32, f64 or bf16, not %s", hl_dtype_name(first));
+  for (int i = 0; i < c->n_in; i++) {
+    hl_dtype has = c->in[i].dtype, want = hl_op_dtype(c->op, i, c->n_in, first);
+    if (has == want) continue;
+    if (want == first)
       return hl_fail(e, HL_ETYPE,
-                     "all inputs must have one element type, but input 1 is %s and "
-                     "input %d is %s",
-                     hl_dtype_name(first), i + 1, hl_dtype_name(c->in[i].dtype));
+                     "all inputs must have one element type, but input %d is %s and input %d is %s",
+                     lead + 1, hl_dtype_name(first), i + 1, hl_dtype_name(has));
+    return hl_fail(e, HL_ETYPE,
+                   "input %d must be %s where input %d is %s (parameters and statistics keep their "
+                   "precision), not %s",
+                   i + 1, hl_dtype_name(want), lead + 1, hl_dtype_name(first), hl_dtype_name(has));
+  }
   return HL_OK;
 }
 
@@ -74,6 +100,14 @@ hl_status hl_rule_out(hl_call *c, const hl_desc *d, hl_err *e) {
     return hl_fail(e, HL_EINVAL, "at most %d outputs are possible", HL_MAX_ARGS);
   c->out[c->n_out++] = *d;
   return HL_OK;
+}
+
+hl_status hl_vjp_cast(const hl_vjp *v, hl_var x, hl_dtype from, hl_dtype to, hl_var *out,
+                      hl_err *e) {
+  *out = x;
+  if (from == to) return HL_OK;
+  int64_t type = to;
+  return hl_vjp_emit(v, &hl_op_cast, &type, out, e, x);
 }
 
 hl_status hl_vjp_emit_text_(const hl_vjp *v, const hl_op *op, const char *text, int n_in,

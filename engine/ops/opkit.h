@@ -16,7 +16,8 @@ enum { AXIS_N, AXIS_C, AXIS_Z, AXIS_Y, AXIS_X, IMAGE_AXES };
 
 /* ---- checks: input i, called `name` in messages ---- */
 
-/* All inputs have one element type, f32 or f64. */
+/* All inputs have one element type, f32, f64 or bf16; beside bf16 those that the op keeps in f32
+ * are f32. */
 HL_MUST_CHECK hl_status hl_rule_types(const hl_call *c, hl_err *e);
 /* An image (rank 5, image layout) that is not empty. */
 HL_MUST_CHECK hl_status hl_rule_image(const hl_call *c, int i, const char *name, hl_err *e);
@@ -32,6 +33,13 @@ HL_MUST_CHECK hl_status hl_rule_is(const hl_call *c, int i, const char *name, co
                                    const char *of, hl_err *e);
 
 /* ---- descriptions ---- */
+
+/* What is kept beside tensors of type t: f32 beside bf16, else t. */
+static inline hl_dtype hl_kept_dtype(hl_dtype t) {
+  return t == HL_BF16 ? HL_F32 : t;
+}
+/* The element type of a call: that of its first input that is not kept in f32. */
+hl_dtype hl_call_dtype(const hl_call *c);
 
 hl_desc hl_desc_image(hl_dtype t, int64_t n, int64_t c, const int64_t zyx[3]);
 hl_desc hl_desc_plain(hl_dtype t, int rank, const int64_t *dim);
@@ -61,6 +69,9 @@ static inline int64_t hl_window_count(int64_t size, int64_t kernel, int64_t stri
 #define hl_vjp_emit_text(v, op, text, out, e, ...)                                                 \
   hl_vjp_emit_text_((v), (op), (text), (int)(sizeof((hl_var[]){__VA_ARGS__}) / sizeof(hl_var)),    \
                     (hl_var[]){__VA_ARGS__}, (out), (e))
+/* x as element type `to`, which it may already have. */
+HL_MUST_CHECK hl_status hl_vjp_cast(const hl_vjp *v, hl_var x, hl_dtype from, hl_dtype to,
+                                    hl_var *out, hl_err *e);
 HL_MUST_CHECK hl_status hl_vjp_emit_text_(const hl_vjp *v, const hl_op *op, const char *text,
                                           int n_in, const hl_var *in, hl_var *out, hl_err *e);
 

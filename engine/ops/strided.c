@@ -1,5 +1,7 @@
 #include "strided.h"
 
+#include <hilum/bf16.h>
+
 #include <string.h>
 
 void hl_memory_order(const hl_desc *d, int order[HL_MAX_RANK]) {
@@ -83,42 +85,44 @@ static bool is_dense(const hl_walk *w, int operand) {
   return true;
 }
 
-/* n elements of one row: a copy, one number repeated, or every stride-th. */
-static void fill_row(float *restrict to, const float *restrict from, int64_t stride, int64_t n) {
-  if (stride == 1) {
-    for (int64_t i = 0; i < n; i++) to[i] = from[i];
-  } else if (stride == 0) {
-    float x = *from;
-    for (int64_t i = 0; i < n; i++) to[i] = x;
-  } else {
-    for (int64_t i = 0; i < n; i++) to[i] = from[i * stride];
+/* FILL_ROW: n elements of one row: a copy, one number repeated, or every stride-th. FILL: rows. */
+#define WALK_FILL(NAME, ROW, FROM, VALUE)                                                          \
+  static void ROW(float *restrict to, const FROM *restrict from, int64_t stride, int64_t n) {      \
+    if (stride == 1) {                                                                             \
+      for (int64_t i = 0; i < n; i++) to[i] = VALUE(from[i]);                                      \
+    } else if (stride == 0) {                                                                      \
+      float x = VALUE(*from);                                                                      \
+      for (int64_t i = 0; i < n; i++) to[i] = x;                                                   \
+    } else {                                                                                       \
+      for (int64_t i = 0; i < n; i++) to[i] = VALUE(from[i * stride]);                             \
+    }                                                                                              \
+  }                                                                                                \
+  void NAME(const hl_walk *w, int operand, const FROM *data, int64_t begin, int64_t n,             \
+            float *to) {                                                                           \
+    const int64_t *stride = w->stride[operand];                                                    \
+    int inner = w->rank - 1;                                                                       \
+    int64_t at[HL_MAX_RANK], rest = begin, offset = 0;                                             \
+    for (int i = inner; i >= 0; i--) {                                                             \
+      at[i] = rest % w->size[i];                                                                   \
+      rest /= w->size[i];                                                                          \
+      offset += at[i] * stride[i];                                                                 \
+    }                                                                                              \
+    while (n > 0) {                                                                                \
+      int64_t row = hl_min_i64(w->size[inner] - at[inner], n);                                     \
+      ROW(to, data + offset, stride[inner], row);                                                  \
+      to += row;                                                                                   \
+      n -= row;                                                                                    \
+      at[inner] += row;                                                                            \
+      offset += row * stride[inner];                                                               \
+      for (int i = inner; i > 0 && at[i] == w->size[i]; i--) {                                     \
+        at[i] = 0;                                                                                 \
+        at[i - 1]++;                                                                               \
+        offset += stride[i - 1] - w->size[i] * stride[i];                                          \
+      }                                                                                            \
+    }                                                                                              \
   }
-}
-
-void hl_walk_fill(const hl_walk *w, int operand, const float *data, int64_t begin, int64_t n,
-                  float *to) {
-  const int64_t *stride = w->stride[operand];
-  int inner = w->rank - 1;
-  int64_t at[HL_MAX_RANK], rest = begin, offset = 0;
-  for (int i = inner; i >= 0; i--) {
-    at[i] = rest % w->size[i];
-    rest /= w->size[i];
-    offset += at[i] * stride[i];
-  }
-  while (n > 0) {
-    int64_t row = hl_min_i64(w->size[inner] - at[inner], n);
-    fill_row(to, data + offset, stride[inner], row);
-    to += row;
-    n -= row;
-    at[inner] += row;
-    offset += row * stride[inner];
-    for (int i = inner; i > 0 && at[i] == w->size[i]; i--) {
-      at[i] = 0;
-      at[i - 1]++;
-      offset += stride[i - 1] - w->size[i] * stride[i];
-    }
-  }
-}
+WALK_FILL(hl_walk_fill, row_f32, float, )
+WALK_FILL(hl_walk_fill_bf16, row_bf16, uint16_t, hl_bf16_widen)
 
 void hl_reader_open(hl_reader *r, const hl_walk *w, int operand, const float *data) {
   r->walk = w;

@@ -1,25 +1,10 @@
 #include "internal.h"
 
+#include <hilum/bf16.h>
 #include <hilum/parallel.h>
 
 #include <math.h>
 #include <string.h>
-
-static double bf16_value(uint16_t bits) {
-  uint32_t wide = (uint32_t)bits << 16;
-  float f;
-  memcpy(&f, &wide, sizeof f);
-  return f;
-}
-
-/* To bf16 by way of f32, rounding to nearest, ties to even; NaN stays NaN. */
-static uint16_t bf16_bits(double value) {
-  float f = (float)value;
-  uint32_t u;
-  memcpy(&u, &f, sizeof u);
-  if (isnan(f)) return (uint16_t)(u >> 16 | 0x40U);
-  return (uint16_t)((u + 0x7FFFU + (u >> 16 & 1U)) >> 16);
-}
 
 static double saturated(double value, double low, double high) {
   if (isnan(value)) return 0;
@@ -34,7 +19,7 @@ static double load(const char *data, hl_dtype t, int64_t i) {
   case HL_F64:
     return ((const double *)data)[i];
   case HL_BF16:
-    return bf16_value(((const uint16_t *)data)[i]);
+    return (double)hl_bf16_widen(((const uint16_t *)data)[i]);
   case HL_I32:
     return ((const int32_t *)data)[i];
   case HL_I16:
@@ -56,7 +41,7 @@ static void save(char *data, hl_dtype t, int64_t i, double v) {
     ((double *)data)[i] = v;
     break;
   case HL_BF16:
-    ((uint16_t *)data)[i] = bf16_bits(v);
+    ((uint16_t *)data)[i] = hl_bf16_round((float)v);
     break;
   case HL_I32:
     ((int32_t *)data)[i] = (int32_t)saturated(v, INT32_MIN, INT32_MAX);
@@ -72,10 +57,35 @@ static void save(char *data, hl_dtype t, int64_t i, double v) {
   }
 }
 
+/* n elements that lie `ds` and `ss` apart. */
+typedef void (*row_body)(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n);
+
+#define ROW(NAME, TO, FROM, CONVERT)                                                               \
+  static void NAME(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {                \
+    TO *to = (TO *)(void *)dst;                                                                    \
+    const FROM *from = (const FROM *)(const void *)src;                                            \
+    if (ds == 1 && ss == 1)                                                                        \
+      for (int64_t i = 0; i < n; i++) to[i] = CONVERT(from[i]);                                    \
+    else                                                                                           \
+      for (int64_t i = 0; i < n; i++) to[i * ds] = CONVERT(from[i * ss]);                          \
+  }
+ROW(row_f32, float, float, )
+ROW(row_bf16, uint16_t, uint16_t, )
+ROW(row_widen, float, uint16_t, hl_bf16_widen)
+ROW(row_round, uint16_t, float, hl_bf16_round)
+
+/* The loop of two types that networks compute in; NULL for others. */
+static row_body row_of(hl_dtype to, hl_dtype from) {
+  if (to == HL_F32) return from == HL_F32 ? row_f32 : from == HL_BF16 ? row_widen : NULL;
+  if (to == HL_BF16) return from == HL_BF16 ? row_bf16 : from == HL_F32 ? row_round : NULL;
+  return NULL;
+}
+
 typedef struct copy_job {
   char *dst;
   const char *src;
   hl_dtype dst_type, src_type;
+  row_body row; /* NULL: element by element through f64 */
   hl_shape shape;
   int64_t dst_stride[HL_MAX_RANK], src_stride[HL_MAX_RANK];
 } copy_job;
@@ -109,17 +119,24 @@ static void copy_rows(int64_t begin, int64_t end, void *ctx) {
   const copy_job *j = ctx;
   int last = j->shape.rank - 1;
   int64_t n = j->shape.dim[last], ds = j->dst_stride[last], ss = j->src_stride[last];
-  bool both_f32 = j->dst_type == HL_F32 && j->src_type == HL_F32;
+  int64_t dst_size = (int64_t)hl_dtype_size(j->dst_type);
+  int64_t src_size = (int64_t)hl_dtype_size(j->src_type);
   for (int64_t row = begin; row < end; row++) {
     int64_t d, s;
     row_start(j, row, &d, &s);
-    if (both_f32)
-      for (int64_t i = 0; i < n; i++)
-        ((float *)j->dst)[d + i * ds] = ((const float *)j->src)[s + i * ss];
+    if (j->row != NULL)
+      j->row(j->dst + d * dst_size, ds, j->src + s * src_size, ss, n);
     else
       for (int64_t i = 0; i < n; i++)
         save(j->dst, j->dst_type, d + i * ds, load(j->src, j->src_type, s + i * ss));
   }
+}
+
+/* Elements in the order of both memories. */
+static void copy_stretch(int64_t begin, int64_t end, void *ctx) {
+  const copy_job *j = ctx;
+  j->row(j->dst + begin * (int64_t)hl_dtype_size(j->dst_type), 1,
+         j->src + begin * (int64_t)hl_dtype_size(j->src_type), 1, end - begin);
 }
 
 /* The address behind the last element of a tensor that is not empty. */
@@ -146,6 +163,7 @@ static hl_status copy_aside(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
 }
 
 hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
+  enum { GRAIN = 65536 };
   const hl_desc *a = hl_tensor_desc(dst), *b = hl_tensor_desc(src);
   if (!hl_shape_equal(&a->shape, &b->shape)) {
     char ta[HL_DESC_TEXT], tb[HL_DESC_TEXT];
@@ -166,13 +184,22 @@ hl_status hl_tensor_copy(hl_tensor *dst, const hl_tensor *src, hl_err *e) {
     return HL_OK;
   }
   if (may_overlap(dst, src)) return copy_aside(dst, src, e);
-  copy_job j = {
-      .dst = to, .src = from, .dst_type = a->dtype, .src_type = b->dtype, .shape = a->shape};
+  copy_job j = {.dst = to,
+                .src = from,
+                .dst_type = a->dtype,
+                .src_type = b->dtype,
+                .row = row_of(a->dtype, b->dtype),
+                .shape = a->shape};
+  if (j.row != NULL && a->layout == b->layout && hl_tensor_is_dense(dst) &&
+      hl_tensor_is_dense(src)) {
+    hl_parallel_for(n, GRAIN, copy_stretch, &j);
+    return HL_OK;
+  }
   memcpy(j.dst_stride, hl_tensor_strides(dst), sizeof j.dst_stride);
   memcpy(j.src_stride, hl_tensor_strides(src), sizeof j.src_stride);
   sort_axes(&j);
   int64_t width = j.shape.dim[j.shape.rank - 1];
-  hl_parallel_for(n / width, 1 + 65536 / width, copy_rows, &j);
+  hl_parallel_for(n / width, 1 + GRAIN / width, copy_rows, &j);
   return HL_OK;
 }
 

@@ -8,7 +8,7 @@
 typedef struct storage {
   atomic_int refs;
   atomic_uint_fast64_t version; /* counts changes in place */
-  hl_ledger *ledger;
+  hl_ledger *ledger;            /* NULL: the memory is somebody else's */
   hl_category category;
   size_t bytes;
   void *data; /* NULL on a counting ledger */
@@ -46,7 +46,7 @@ static hl_status wrap(hl_tensor **out, storage *store, const hl_desc *d, hl_err 
 
 static void storage_unref(storage *s) {
   if (atomic_fetch_sub(&s->refs, 1) != 1) return;
-  hl_mem_free(s->ledger, s->data, s->bytes, s->category);
+  if (s->ledger != NULL) hl_mem_free(s->ledger, s->data, s->bytes, s->category);
   hl_host_free(s);
 }
 
@@ -88,6 +88,18 @@ hl_status hl_tensor_zeros(hl_tensor **out, const hl_desc *d, hl_category c, cons
   HL_TRY(hl_tensor_new(out, d, hl_ledger_main(), c, label, e));
   memset((*out)->store->data, 0, (*out)->store->bytes);
   return HL_OK;
+}
+
+hl_status hl_tensor_borrow(hl_tensor **out, const hl_desc *d, void *data, hl_err *e) {
+  *out = NULL;
+  storage *s = hl_host_calloc(1, sizeof *s);
+  if (s == NULL) return hl_fail(e, HL_ENOMEM, "no memory for a tensor's description");
+  atomic_init(&s->refs, 1);
+  s->bytes = hl_desc_bytes(d);
+  s->data = data;
+  hl_status status = wrap(out, s, d, e);
+  if (status != HL_OK) storage_unref(s);
+  return status;
 }
 
 hl_tensor *hl_tensor_ref(hl_tensor *t) {
@@ -156,6 +168,9 @@ float *hl_tensor_f32(const hl_tensor *t) {
 }
 double *hl_tensor_f64(const hl_tensor *t) {
   return typed(t, HL_F64);
+}
+uint16_t *hl_tensor_bf16(const hl_tensor *t) {
+  return typed(t, HL_BF16);
 }
 int32_t *hl_tensor_i32(const hl_tensor *t) {
   return typed(t, HL_I32);

@@ -10,7 +10,14 @@
  *   grad        ⟨w, J v⟩ by central differences in f64 against ⟨vjp(w), v⟩: 1e-6
  *   grad apart  each input's gradient alone: the same bits as all together
  *   grad f32    gradient by the kernels against the f64 gradient: 2e-5 of its largest value
+ *   traced      a program gives the bits of the call
  * and one line per op: coverage.
+ *
+ * Samples named "…, bf16" run with bf16 inputs, their reference in f64 on the same numbers. A
+ * result may be 2^-8 of the largest reference value away, the rounding of one number. Gradients are
+ * chains of up to four ops whose results are each rounded; where an input was repeated their sum
+ * may cancel, and that of logsumexp is the exponential of a rounded result: 2^-5 of the largest
+ * value among the gradients of all inputs.
  *
  * The environment variable HILUM_TEST_SEED draws other values; with some of them a difference
  * quotient meets a kink (leaky ReLU, abs, clamp) and `grad` fails for that sample. */
@@ -19,10 +26,19 @@
 
 #include "trial.h"
 
+#include "trial_run.h"
+
 #include <hilum/parallel.h>
 #include <hilum/program.h>
 
-static const double kernel_tolerance = 2e-5, gradient_tolerance = 1e-6, difference_step = 1e-5;
+static const double gradient_tolerance = 1e-6, difference_step = 1e-5;
+
+static double kernel_tolerance(const trial *t) {
+  return t->type == HL_BF16 ? 0x1p-8 : 2e-5;
+}
+static double kernel_gradient_tolerance(const trial *t) {
+  return t->type == HL_BF16 ? 0x1p-5 : 2e-5;
+}
 
 static int visible(const trial *t, const hl_call *c) {
   return c->n_out - t->op->hidden;
@@ -69,15 +85,23 @@ static bool insists(const hl_op *op, int i, const spec *s) {
   return true;
 }
 
+static bool all_f32(const hl_call *c) {
+  for (int i = 0; i < c->n_in; i++)
+    if (c->in[i].dtype != HL_F32) return false;
+  return true;
+}
+
 static bool refuses_types(const trial *t) {
   bool good = true;
   if (t->op->any_type) return true;
   int of_one_type = 0;
-  for (int i = 0; i < t->n; i++) of_one_type += t->in[i].desc.dtype == HL_F32;
-  if (of_one_type > 1) {
+  for (int i = 0; i < t->n; i++) of_one_type += t->in[i].desc.dtype != HL_F64;
+  for (int i = 0; i < t->n && of_one_type > 1; i++) {
+    if (t->in[i].desc.dtype == HL_F64) continue;
     hl_call c = call_of(t, t->narrow);
-    c.in[0].dtype = c.in[0].dtype == HL_F32 ? HL_F64 : HL_F32;
-    good = refuses(&c, "f32 mixed with f64");
+    hl_dtype other = t->type == HL_F32 ? HL_F64 : HL_BF16;
+    c.in[i].dtype = c.in[i].dtype == HL_F32 ? other : HL_F32;
+    if (!all_f32(&c)) good = refuses(&c, "mixed types") && good;
   }
   hl_call c = call_of(t, t->narrow);
   for (int i = 0; i < t->n; i++) c.in[i].dtype = HL_I16;
@@ -115,88 +139,7 @@ static void check_shape(const trial *t) {
   if (!ok(taken && good, "%s: shape", t->name) && !taken) tap_diag("  %s", e.msg);
 }
 
-/* ---- running ---- */
-
-/* Output tensors of a call, filled with NaN: what a kernel does not write is seen. */
-static hl_status new_outputs(const hl_call *c, hl_tensor **out, hl_err *e) {
-  hl_status s = HL_OK;
-  for (int i = 0; i < c->n_out && s == HL_OK; i++) {
-    s = hl_tensor_new(&out[i], &c->out[i], hl_ledger_main(), HL_MEM_STATE, "test outputs", e);
-    if (s == HL_OK) s = hl_tensor_fill(out[i], NAN, e);
-  }
-  return s;
-}
-
-/* Runs the CPU kernel with a workspace of exactly the promised size, filled with NaN. */
-static hl_status run_kernel(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
-                            hl_err *e) {
-  const hl_kernel *k = hl_op_cpu(c->op);
-  size_t bytes = 0;
-  if (k->workspace != NULL) HL_TRY(k->workspace(c, &bytes, e));
-  void *work = bytes > 0 ? aligned_alloc(64, (bytes + 63) / 64 * 64) : NULL;
-  if (work != NULL) memset(work, 0xFF, bytes);
-  hl_status s = k->run(c, in, out, work, e);
-  free(work);
-  return s;
-}
-
-/* What a call gives: its outputs, or for an update the inputs after it. */
-typedef struct result {
-  int n;
-  hl_tensor *t[HL_MAX_ARGS];
-} result;
-
-static void result_free(result *r) {
-  unref_all(r->n, r->t);
-}
-
-static hl_status run_call(const hl_call *c, hl_tensor *const *in, bool kernel, result *r,
-                          hl_err *e) {
-  r->n = c->n_out;
-  HL_TRY(new_outputs(c, r->t, e));
-  return kernel ? run_kernel(c, in, r->t, e) : hl_call_run(c, in, r->t, e);
-}
-
-static hl_status run_update(const hl_call *c, hl_tensor *const *in, bool kernel, result *r,
-                            hl_err *e) {
-  r->n = c->n_in;
-  for (int i = 0; i < c->n_in; i++) HL_TRY(clone(&r->t[i], in[i], e));
-  return kernel ? run_kernel(c, r->t, NULL, e) : hl_call_run(c, r->t, NULL, e);
-}
-
-/* Runs a trial by the reference (f64) or by the kernel (f32). */
-static hl_status run_trial(const trial *t, bool kernel, result *r, hl_err *e) {
-  hl_tensor *const *in = kernel ? t->narrow : t->wide;
-  memset(r, 0, sizeof *r);
-  hl_call c = call_of(t, in);
-  HL_TRY(hl_call_shape(&c, e));
-  return t->op->mutates != 0 ? run_update(&c, in, kernel, r, e) : run_call(&c, in, kernel, r, e);
-}
-
-/* Largest error of `got` relative to the largest value of `want`, both dense and of one layout. */
-static double worst_error(const hl_tensor *got, const hl_tensor *want) {
-  const double *w = hl_tensor_f64(want);
-  const float *g = hl_tensor_f32(got);
-  const double *g64 = hl_tensor_f64(got);
-  double largest = 1e-30, worst = 0;
-  for (int64_t i = 0; i < hl_tensor_numel(want); i++) largest = fmax(largest, fabs(w[i]));
-  for (int64_t i = 0; i < hl_tensor_numel(want); i++) {
-    double error = fabs((g != NULL ? (double)g[i] : g64[i]) - w[i]) / largest;
-    if (isnan(error)) return INFINITY;
-    worst = fmax(worst, error);
-  }
-  return worst;
-}
-
-static bool same_bits(const hl_tensor *a, const hl_tensor *b) {
-  return memcmp(hl_tensor_data(a), hl_tensor_data(b), hl_tensor_bytes(a)) == 0;
-}
-
-static bool same_results(const result *a, const result *b) {
-  bool same = a->n == b->n;
-  for (int i = 0; i < a->n && same; i++) same = same_bits(a->t[i], b->t[i]);
-  return same;
-}
+/* ---- kernels ---- */
 
 /* oneDNN divides its work by the number of threads. */
 static bool bits_depend_on_threads(const hl_op *op) {
@@ -224,8 +167,8 @@ static void check_kernel(const trial *t) {
   hl_status k = run_trial(t, true, &got, &e);
   double worst = s == HL_OK && k == HL_OK ? 0 : INFINITY;
   for (int i = 0; i < got.n && s == HL_OK && k == HL_OK; i++)
-    worst = fmax(worst, worst_error(got.t[i], want.t[i]));
-  if (!ok(worst <= kernel_tolerance, "%s: ref (%.1e)", t->name, worst)) tap_diag("  %s", e.msg);
+    worst = fmax(worst, worst_error(got.t[i], want.t[i], 0));
+  if (!ok(worst <= kernel_tolerance(t), "%s: ref (%.1e)", t->name, worst)) tap_diag("  %s", e.msg);
   if (k == HL_OK) check_bits(t, &got);
   result_free(&want);
   result_free(&got);
@@ -261,6 +204,35 @@ static void check_in_place(const trial *t) {
     result_free(&apart);
     result_free(&taken);
   }
+}
+
+/* ---- traced ---- */
+
+static hl_status run_traced(hl_program *p, const trial *t, result *r, hl_err *e) {
+  hl_call c = call_of(t, t->narrow);
+  hl_var x[INPUTS], y[HL_MAX_ARGS];
+  HL_TRY(hl_call_shape(&c, e));
+  for (int i = 0; i < t->n; i++)
+    HL_TRY(hl_program_bind(p, t->sample->in[i], t->narrow[i], false, &x[i], e));
+  HL_TRY(hl_emit(p, t->op, &t->attrs, t->n, x, c.n_out, y, e));
+  for (int i = 0; i < c.n_out; i++) HL_TRY(hl_program_output(p, y[i], HL_MEM_STATE, e));
+  HL_TRY(hl_program_finish(p, e));
+  HL_TRY(hl_program_run(p, 0, NULL, c.n_out, r->t, e));
+  r->n = c.n_out;
+  return HL_OK;
+}
+
+static void check_traced(const trial *t) {
+  if (t->op->mutates != 0) return;
+  hl_err e = {0};
+  hl_program *p = NULL;
+  result eager, traced = {0};
+  bool good = run_trial(t, true, &eager, &e) == HL_OK && hl_program_new(&p, false, &e) == HL_OK &&
+              run_traced(p, t, &traced, &e) == HL_OK && same_results(&eager, &traced);
+  ok(good, "%s: traced %s", t->name, e.msg);
+  hl_program_free(p);
+  result_free(&eager);
+  result_free(&traced);
 }
 
 /* ---- memory ---- */
@@ -303,19 +275,29 @@ typedef struct projection {
   hl_tensor *w[HL_MAX_ARGS];
 } projection;
 
-static hl_status emit_loss(hl_program *p, const projection *pr, int n, const hl_var *y, bool narrow,
+/* Sum of w·y, where y is bf16 rounded once and then f32. */
+static hl_status emit_term(hl_program *p, hl_tensor *weight, hl_var y, hl_var *sum, hl_err *e) {
+  hl_tensor *w;
+  hl_var v, product;
+  hl_dtype type = hl_program_desc(p, y)->dtype;
+  HL_TRY(hl_tensor_dense(&w, weight, type, hl_tensor_layout(weight), e));
+  hl_status s = hl_program_bind(p, "w", w, false, &v, e);
+  hl_tensor_unref(w);
+  HL_TRY(s);
+  HL_TRY(hl_emit(p, hl_op_find("mul"), NULL, 2, (hl_var[]){y, v}, 1, &product, e));
+  HL_TRY(hl_emit(p, hl_op_find("sum"), NULL, 1, &product, 1, &v, e));
+  *sum = v;
+  const int64_t f32 = HL_F32;
+  return type != HL_BF16 ? HL_OK : hl_emit(p, hl_op_find("cast"), &f32, 1, &v, 1, sum, e);
+}
+
+static hl_status emit_loss(hl_program *p, const projection *pr, int n, const hl_var *y,
                            hl_var *loss, hl_err *e) {
   *loss = HL_NO_VAR;
   for (int i = 0; i < n; i++) {
     if ((pr->use >> i & 1U) == 0) continue;
-    hl_tensor *w;
-    hl_var v, product, sum;
-    HL_TRY(hl_tensor_dense(&w, pr->w[i], narrow ? HL_F32 : HL_F64, hl_tensor_layout(pr->w[i]), e));
-    hl_status s = hl_program_bind(p, "w", w, false, &v, e);
-    hl_tensor_unref(w);
-    HL_TRY(s);
-    HL_TRY(hl_emit(p, hl_op_find("mul"), NULL, 2, (hl_var[]){y[i], v}, 1, &product, e));
-    HL_TRY(hl_emit(p, hl_op_find("sum"), NULL, 1, &product, 1, &sum, e));
+    hl_var sum;
+    HL_TRY(emit_term(p, pr->w[i], y[i], &sum, e));
     if (*loss != HL_NO_VAR)
       HL_TRY(hl_emit(p, hl_op_find("add"), NULL, 2, (hl_var[]){*loss, sum}, 1, &sum, e));
     *loss = sum;
@@ -336,7 +318,7 @@ static hl_status pull_in(hl_program *p, const trial *t, const projection *pr, un
     if (want) wanted[n++] = x[i];
   }
   HL_TRY(hl_emit(p, t->op, &t->attrs, t->n, x, c.n_out, y, e));
-  HL_TRY(emit_loss(p, pr, visible(t, &c), y, narrow, &loss, e));
+  HL_TRY(emit_loss(p, pr, visible(t, &c), y, &loss, e));
   HL_TRY(hl_program_gradient(p, loss, n, wanted, g, e));
   for (int i = 0, k = 0; i < t->n; i++)
     if ((wrt >> i & 1U) != 0) grad[i] = hl_tensor_ref(hl_program_tensor(p, g[k++]));
@@ -440,11 +422,15 @@ static void check_narrow(const trial *t, const projection *pr, unsigned wrt,
                          hl_tensor *const *want) {
   hl_err e = {0};
   hl_tensor *got[INPUTS];
+  double largest = 0;
+  for (int i = 0; i < t->n && t->type == HL_BF16; i++)
+    if ((wrt >> i & 1U) != 0) largest = fmax(largest, largest_value(want[i]));
   hl_status s = pull(t, pr, wrt, true, got, &e);
   double worst = s == HL_OK ? 0 : INFINITY;
   for (int i = 0; i < t->n && s == HL_OK; i++)
-    if ((wrt >> i & 1U) != 0) worst = fmax(worst, worst_error(got[i], want[i]));
-  ok(worst <= kernel_tolerance, "%s: grad f32 (%.1e) %s", t->name, worst, e.msg);
+    if ((wrt >> i & 1U) != 0) worst = fmax(worst, worst_error(got[i], want[i], largest));
+  ok(worst <= kernel_gradient_tolerance(t), "%s: grad %s (%.1e) %s", t->name,
+     hl_dtype_name(t->type), worst, e.msg);
   unref_all(t->n, got);
 }
 
@@ -473,6 +459,13 @@ static void check_one_output(const trial *t, projection *pr, unsigned wrt, int o
   }
 }
 
+static void check_rule(const trial *t, projection *pr, unsigned wrt, int outputs,
+                       hl_tensor *const *grad) {
+  check_projection(t, pr, wrt, grad, "grad");
+  if (t->n > 1) check_apart(t, pr, wrt, grad);
+  for (int i = 0; i < outputs && outputs > 1; i++) check_one_output(t, pr, wrt, i);
+}
+
 static void check_gradient(const trial *t) {
   hl_err e = {0};
   hl_call c = call_of(t, t->wide);
@@ -485,14 +478,14 @@ static void check_gradient(const trial *t) {
   bool good = true;
   for (int i = 0; i < outputs && good; i++) {
     hl_rng r = stream(t, "weight", i);
-    good = random_tensor(&pr.w[i], &c.out[i], "", &r, &e) == HL_OK;
+    hl_desc d = c.out[i];
+    d.dtype = t->type; /* exact in both runs */
+    good = random_tensor(&pr.w[i], &d, "", &r, &e) == HL_OK;
     pr.use |= 1U << i;
   }
   if (good && pull(t, &pr, wrt, false, grad, &e) == HL_OK) {
-    check_projection(t, &pr, wrt, grad, "grad");
     check_narrow(t, &pr, wrt, grad);
-    if (t->n > 1) check_apart(t, &pr, wrt, grad);
-    for (int i = 0; i < outputs && outputs > 1; i++) check_one_output(t, &pr, wrt, i);
+    if (t->type == HL_F32) check_rule(t, &pr, wrt, outputs, grad);
   } else {
     ok(false, "%s: grad: %s", t->name, e.msg);
   }
@@ -515,15 +508,16 @@ static void check_coverage(const hl_op *op) {
      missing);
 }
 
-static void check_sample(const hl_op *op, const hl_sample *s) {
+static void check_sample(const hl_op *op, const hl_sample *s, hl_dtype type) {
   trial t;
-  if (trial_begin(&t, op, s)) {
-    if (op->attr_size > 0) check_attributes(&t);
+  if (trial_begin(&t, op, s, type)) {
+    if (op->attr_size > 0 && type == HL_F32) check_attributes(&t);
     check_shape(&t);
     if (hl_op_cpu(op) != NULL) {
       check_memory(&t); /* first, so that nothing is cached yet */
       check_kernel(&t);
       check_in_place(&t);
+      check_traced(&t);
     }
     if (!op->internal) check_gradient(&t);
   }
@@ -545,7 +539,10 @@ int main(int argc, char **argv) {
     const hl_op *op = hl_op_at(i);
     if (!chosen(op, argc, argv)) continue;
     check_coverage(op);
-    for (const hl_sample *s = op->samples; s != NULL && s->name != NULL; s++) check_sample(op, s);
+    for (const hl_sample *s = op->samples; s != NULL && s->name != NULL; s++) {
+      check_sample(op, s, HL_F32);
+      if (op->mutates == 0) check_sample(op, s, HL_BF16); /* updates keep all in f32 */
+    }
   }
   return tap_done();
 }

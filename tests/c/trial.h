@@ -3,6 +3,7 @@
 #ifndef HILUM_TESTS_TRIAL_H
 #define HILUM_TESTS_TRIAL_H
 
+#include <hilum/bf16.h>
 #include <hilum/op.h>
 #include <hilum/rng.h>
 
@@ -16,7 +17,7 @@ static uint64_t seed = 2020;
 
 /* An input of a sample: "2x3x4x6x8 image positive". */
 typedef struct spec {
-  hl_desc desc; /* f32, or f64 where the sample says so for all element types */
+  hl_desc desc; /* f32, or f64 where the sample says so for all element types; then the trial's */
   char domain[16];
   bool constant; /* not differentiated */
 } spec;
@@ -31,9 +32,10 @@ typedef struct trial {
   const hl_op *op;
   const hl_sample *sample;
   attr_space attrs;
+  hl_dtype type; /* f32 or bf16 */
   int n;
   spec in[INPUTS];
-  hl_tensor *wide[INPUTS], *narrow[INPUTS]; /* the same values in f64 and in f32 */
+  hl_tensor *wide[INPUTS], *narrow[INPUTS]; /* the same values in f64 and in the trial's type */
   char name[128];                           /* "conv/kernel 3" */
 } trial;
 
@@ -74,24 +76,33 @@ static inline double drawn(hl_rng *r, const char *domain) {
   return hl_rng_normal(r);
 }
 
-/* Values 0.01 apart in random order. */
-static inline void fill_distinct(double *x, int64_t n, hl_rng *r) {
+/* Number k of neighbours on both sides of 0, from 1/16 on: those of bf16, or 0.01 apart. */
+static inline double neighbour(int64_t k, hl_dtype type) {
+  if (type != HL_BF16) return 0.01 * (double)k;
+  double size = k == 0 ? 0 : (double)hl_bf16_widen((uint16_t)(0x3D80 + llabs(k)));
+  return k < 0 ? -size : size;
+}
+
+/* Distinct values in random order. */
+static inline void fill_distinct(double *x, int64_t n, hl_dtype type, hl_rng *r) {
   for (int64_t i = 0; i < n; i++) {
     int64_t j = hl_rng_below(r, (uint32_t)i + 1);
     x[i] = x[j];
-    x[j] = 0.01 * (double)(i - n / 2);
+    x[j] = neighbour(i - n / 2, type);
   }
 }
 
-/* Fills an f64 tensor with numbers that f32 can hold. */
-static inline void fill(hl_tensor *t, const char *domain, hl_rng *r) {
+/* Fills an f64 tensor with numbers that the type can hold, f32 at most. */
+static inline void fill(hl_tensor *t, const char *domain, hl_dtype type, hl_rng *r) {
   double *x = hl_tensor_f64(t);
   int64_t n = hl_tensor_numel(t);
   if (strcmp(domain, "distinct") == 0)
-    fill_distinct(x, n, r);
+    fill_distinct(x, n, type, r);
   else
     for (int64_t i = 0; i < n; i++) x[i] = drawn(r, domain);
   for (int64_t i = 0; i < n; i++) x[i] = (double)(float)x[i];
+  for (int64_t i = 0; i < n && type == HL_BF16; i++)
+    x[i] = (double)hl_bf16_widen(hl_bf16_round((float)x[i]));
 }
 
 static inline hl_status random_tensor(hl_tensor **out, const hl_desc *like, const char *domain,
@@ -99,7 +110,7 @@ static inline hl_status random_tensor(hl_tensor **out, const hl_desc *like, cons
   hl_desc d = *like;
   d.dtype = HL_F64;
   HL_TRY(hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "test values", e));
-  fill(*out, domain, r);
+  fill(*out, domain, like->dtype, r);
   return HL_OK;
 }
 
@@ -123,12 +134,14 @@ static inline hl_rng stream(const trial *t, const char *purpose, int item) {
   return hl_rng_stream(seed, name, 0, (uint32_t)item);
 }
 
-/* Reads a sample and draws its inputs. */
-static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sample) {
+/* Reads a sample and draws its inputs, for a run in f32 or bf16. */
+static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sample, hl_dtype type) {
   memset(t, 0, sizeof *t);
   t->op = op;
   t->sample = sample;
-  snprintf(t->name, sizeof t->name, "%s/%s", op->name, sample->name);
+  t->type = type;
+  snprintf(t->name, sizeof t->name, "%s/%s%s", op->name, sample->name,
+           type == HL_BF16 ? ", bf16" : "");
   hl_err e = {0};
   bool good = op->attr_size <= sizeof t->attrs;
   if (good && op->attr_size > 0) good = hl_attrs_parse(op, sample->attrs, &t->attrs, &e) == HL_OK;
@@ -138,7 +151,8 @@ static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sampl
   }
   for (int i = 0; i < t->n && good; i++) {
     hl_rng r = stream(t, "input", i);
-    const hl_desc *d = &t->in[i].desc;
+    hl_desc *d = &t->in[i].desc;
+    if (d->dtype != HL_F64) d->dtype = hl_op_dtype(op, i, t->n, type);
     good = random_tensor(&t->wide[i], d, t->in[i].domain, &r, &e) == HL_OK &&
            hl_tensor_dense(&t->narrow[i], t->wide[i], d->dtype, d->layout, &e) == HL_OK;
   }

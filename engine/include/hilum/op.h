@@ -16,6 +16,8 @@ extern "C" {
 #define HL_MAX_ARGS 32  /* inputs or outputs of one op */
 #define HL_MAX_PARTS 16 /* entries of a list attribute */
 
+#define HL_KEEP_LAST (1U << 31)
+
 typedef struct hl_op hl_op;
 typedef struct hl_program hl_program;
 
@@ -94,19 +96,23 @@ HL_MUST_CHECK hl_status hl_emit(hl_program *p, const hl_op *op, const void *attr
                                 const hl_var *in, int n_out, hl_var *out, hl_err *e);
 
 /* Kernel of one device. Tensors are dense; out[0] may share its storage with an input that the op
- * names in `inplace`. */
+ * names in `inplace`. Kernels compute f32; a call with bf16 tensors reaches those that take it, and
+ * the others with these tensors widened to f32 and their results rounded (engine/ops/widen.h). */
 typedef struct hl_kernel {
   /* Bytes of scratch that run needs for this call; NULL: none. */
   hl_status (*workspace)(const hl_call *c, size_t *bytes, hl_err *e);
   hl_status (*run)(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *workspace,
                    hl_err *e);
+  /* Does run take this call, which has bf16 tensors, as it is? NULL: never. */
+  bool (*takes_bf16)(const hl_call *c);
 } hl_kernel;
 
 /* A case that drives the tests of an op. Inputs are shapes such as "2x3x4x6x8" (plain) or
  * "2x3x4x6x8 image", optionally followed by the domain of their values: "positive" (0.5 to 2),
  * "unit" (0.05 to 0.95), "binary" (0 or 1, constant for gradients), "constant" (not
  * differentiated), "distinct" (no two values closer than the step of a difference quotient);
- * default: normal. "f64" marks an input that is f64 whatever the others are. */
+ * default: normal. "f64" marks an input that is f64 whatever the others are. Where the others are
+ * bf16, inputs that the op keeps in f32 (`kept_f32`) are f32. */
 typedef struct hl_sample {
   const char *name;
   const char *in[8];
@@ -128,6 +134,12 @@ struct hl_op {
   bool internal;    /* part of another op's gradient: not offered in Lua, not differentiated */
   bool constant;    /* deliberately without gradient (comparisons, sorting, …) */
   bool any_type;    /* takes every element type (cast) */
+  /* Element i of the one output follows from elements i of the inputs, which broadcast to it: the
+   * kernel may be run on stretches of them. */
+  bool elementwise;
+  /* bit i: input i is f32 where the others are bf16 (parameters, statistics, numbers of elements);
+   * HL_KEEP_LAST: so is the last one. */
+  uint32_t kept_f32;
   hl_status (*shape)(hl_call *c, hl_err *e);
   /* Slow f64 reference over row-major logical arrays, independent of every kernel. */
   hl_status (*ref)(const hl_call *c, const double *const *in, double *const *out, hl_err *e);
@@ -145,6 +157,9 @@ const hl_kernel *hl_op_cpu(const hl_op *op);
 /* Applies the shape rule with all checks; fills c->n_out, c->out. Errors carry op and input shapes.
  */
 HL_MUST_CHECK hl_status hl_call_shape(hl_call *c, hl_err *e);
+
+/* The type that input i has where the first input that is not kept in f32 is of type `first`. */
+hl_dtype hl_op_dtype(const hl_op *op, int i, int n_in, hl_dtype first);
 
 /* Runs a call at once. All-f64 inputs go through the reference, everything else through the CPU
  * kernel. Inputs are made dense in the layout the call names. `out` tensors exist already (dense).

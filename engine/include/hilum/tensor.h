@@ -56,6 +56,8 @@ HL_MUST_CHECK hl_status hl_tensor_new(hl_tensor **out, const hl_desc *d, hl_ledg
 /* The same on the main ledger, filled with zeros. */
 HL_MUST_CHECK hl_status hl_tensor_zeros(hl_tensor **out, const hl_desc *d, hl_category c,
                                         const char *label, hl_err *e);
+/* A dense tensor over memory that somebody else owns and that outlives it: scratch. */
+HL_MUST_CHECK hl_status hl_tensor_borrow(hl_tensor **out, const hl_desc *d, void *data, hl_err *e);
 hl_tensor *hl_tensor_ref(hl_tensor *t); /* returns t */
 void hl_tensor_unref(hl_tensor *t);     /* NULL is allowed */
 
@@ -76,6 +78,7 @@ bool hl_tensor_is_sole(const hl_tensor *t);
 void *hl_tensor_data(const hl_tensor *t);
 float *hl_tensor_f32(const hl_tensor *t);
 double *hl_tensor_f64(const hl_tensor *t);
+uint16_t *hl_tensor_bf16(const hl_tensor *t); /* bits: hilum/bf16.h */
 int32_t *hl_tensor_i32(const hl_tensor *t);
 int16_t *hl_tensor_i16(const hl_tensor *t);
 uint8_t *hl_tensor_u8(const hl_tensor *t);

@@ -46,7 +46,7 @@ static hl_status batch_shape(const hl_call *c, hl_err *e) {
 }
 
 static hl_desc vector_desc(const hl_desc *x) {
-  return hl_desc_plain(x->dtype, 1, &x->shape.dim[AXIS_C]);
+  return hl_desc_plain(hl_kept_dtype(x->dtype), 1, &x->shape.dim[AXIS_C]);
 }
 
 static hl_status shape(hl_call *c, hl_err *e) {
@@ -285,6 +285,7 @@ const hl_op hl_op_batch_norm = {
     .attrs = schema,
     .samples = samples,
     .inplace = 1U << 0,
+    .kept_f32 = 3U << 1,
     .shape = shape,
     .ref = ref,
     .vjp = vjp,
@@ -302,6 +303,7 @@ const hl_op hl_op_batch_norm_grad = {
     .attrs = schema,
     .samples = grad_samples,
     .inplace = 1U << 3,
+    .kept_f32 = 3U << 1 | 15U << 4,
     .internal = true,
     .shape = grad_shape,
     .ref = grad_ref,
@@ -318,6 +320,7 @@ const hl_op hl_op_batch_norm_eval = {
     .attrs = schema,
     .samples = eval_samples,
     .inplace = 1U << 0,
+    .kept_f32 = 15U << 1,
     .shape = eval_shape,
     .ref = eval_ref,
     .vjp = eval_vjp,
@@ -335,6 +338,7 @@ const hl_op hl_op_batch_norm_eval_grad = {
     .attrs = schema,
     .samples = eval_grad_samples,
     .inplace = 1U << 3,
+    .kept_f32 = 3U << 1 | 3U << 4,
     .internal = true,
     .shape = eval_grad_shape,
     .ref = eval_grad_ref,

@@ -178,7 +178,7 @@ static hl_status grad_weight_shape(hl_call *c, hl_err *e) {
   HL_TRY(gradient_fits(x + AXIS_Z, a->kernel, c->attrs, &c->in[1], e));
   const int64_t w[5] = {dy[AXIS_C], x[AXIS_C] / a->groups, a->kernel[0], a->kernel[1],
                         a->kernel[2]};
-  hl_desc dw = hl_desc_plain(c->in[0].dtype, 5, w);
+  hl_desc dw = hl_desc_plain(hl_kept_dtype(c->in[0].dtype), 5, w);
   return hl_rule_out(c, &dw, e);
 }
 
@@ -312,7 +312,10 @@ static hl_status grad_weight_ref(const hl_call *c, const double *const *in, doub
 
 static hl_status grad_bias(const hl_vjp *v, hl_err *e) {
   if (v->call->n_in < 3 || !v->needs[2]) return HL_OK;
-  return hl_vjp_emit_text(v, &hl_op_sum, "axes=0,2,3,4", &v->din[2], e, v->dout[0]);
+  const hl_call *c = v->call;
+  hl_var sum;
+  HL_TRY(hl_vjp_emit_text(v, &hl_op_sum, "axes=0,2,3,4", &sum, e, v->dout[0]));
+  return hl_vjp_cast(v, sum, c->out[0].dtype, c->in[2].dtype, &v->din[2], e);
 }
 
 static hl_status grad_weight(const hl_vjp *v, hl_var x, hl_var dy, hl_err *e) {
@@ -443,6 +446,7 @@ const hl_op hl_op_conv = {
     .attr_size = sizeof(hl_conv_attrs),
     .attrs = conv_schema,
     .samples = conv_samples,
+    .kept_f32 = 3U << 1,
     .shape = conv_shape,
     .ref = conv_ref,
     .vjp = conv_vjp,
@@ -458,6 +462,7 @@ const hl_op hl_op_conv_grad_input = {
     .attr_size = sizeof(hl_conv_grad_input_attrs),
     .attrs = grad_input_schema,
     .samples = grad_input_samples,
+    .kept_f32 = 1U << 1,
     .internal = true,
     .shape = grad_input_shape,
     .ref = to_input_ref,
@@ -488,6 +493,7 @@ const hl_op hl_op_conv_transpose = {
     .attr_size = sizeof(hl_conv_transpose_attrs),
     .attrs = transpose_schema,
     .samples = transpose_samples,
+    .kept_f32 = 3U << 1,
     .shape = transpose_shape,
     .ref = to_input_ref,
     .vjp = transpose_vjp,

@@ -6,6 +6,7 @@
 /* Inputs `a` and `b` agree in all axes but one. */
 static hl_status check_alike(const hl_call *c, const char *name, int axis, hl_err *e) {
   hl_desc same = c->in[1];
+  same.dtype = c->in[0].dtype;
   if (axis < same.shape.rank) same.shape.dim[axis] = c->in[0].shape.dim[axis];
   if (hl_desc_equal(&same, &c->in[0])) return HL_OK;
   return hl_fail(e, HL_ESHAPE, "%s differs from x in more than the size of axis %d", name,
@@ -17,7 +18,9 @@ static hl_status shape(hl_call *c, hl_err *e) {
   int axis;
   HL_TRY(hl_rule_axis(c, &((const hl_gather_attrs *)c->attrs)->axis, &axis, e));
   HL_TRY(check_alike(c, "the index", axis, e));
-  return hl_rule_out(c, &c->in[1], e);
+  hl_desc d = c->in[1];
+  d.dtype = c->in[0].dtype;
+  return hl_rule_out(c, &d, e);
 }
 
 static hl_status grad_shape(hl_call *c, hl_err *e) {
@@ -25,8 +28,9 @@ static hl_status grad_shape(hl_call *c, hl_err *e) {
   const hl_gather_grad_attrs *a = c->attrs;
   int axis;
   HL_TRY(hl_rule_axis(c, &a->axis, &axis, e));
-  HL_TRY(hl_rule_is(c, 1, "dy", &c->in[0], "the index", e));
   hl_desc d = c->in[0];
+  d.dtype = c->in[1].dtype;
+  HL_TRY(hl_rule_is(c, 1, "dy", &d, "the index", e));
   d.shape.dim[axis] = a->size;
   return hl_rule_out(c, &d, e);
 }
@@ -98,6 +102,7 @@ const hl_op hl_op_gather = {
     .attr_size = sizeof(hl_gather_attrs),
     .attrs = attrs,
     .samples = samples,
+    .kept_f32 = 1U << 1,
     .shape = shape,
     .ref = ref,
     .vjp = vjp};
@@ -111,6 +116,7 @@ const hl_op hl_op_gather_grad = {.name = "gather_grad",
                                  .attr_size = sizeof(hl_gather_grad_attrs),
                                  .attrs = grad_attrs,
                                  .samples = grad_samples,
+                                 .kept_f32 = 1U << 0,
                                  .internal = true,
                                  .shape = grad_shape,
                                  .ref = grad_ref};

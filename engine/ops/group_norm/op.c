@@ -46,7 +46,7 @@ static hl_status image_shape(const hl_call *c, hl_err *e) {
 static hl_desc stats_desc(const hl_call *c) {
   const hl_group_norm_attrs *a = c->attrs;
   const int64_t dim[3] = {c->in[0].shape.dim[AXIS_N], a->groups, 2};
-  return hl_desc_plain(c->in[0].dtype, 3, dim);
+  return hl_desc_plain(hl_kept_dtype(c->in[0].dtype), 3, dim);
 }
 
 static hl_status shape(hl_call *c, hl_err *e) {
@@ -202,6 +202,7 @@ const hl_op hl_op_group_norm = {
     .attrs = schema,
     .samples = samples,
     .inplace = 1U << 0,
+    .kept_f32 = 3U << 1,
     .hidden = 1, /* stats [n,groups,2]: mean, 1/sqrt(var + eps) */
     .shape = shape,
     .ref = ref,
@@ -221,6 +222,7 @@ const hl_op hl_op_group_norm_grad = {
     .attrs = schema,
     .samples = grad_samples,
     .inplace = 1U << 2,
+    .kept_f32 = 1U << 1 | 3U << 3,
     .internal = true,
     .shape = grad_shape,
     .ref = grad_ref,

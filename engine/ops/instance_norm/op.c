@@ -38,7 +38,7 @@ static hl_status image_shape(const hl_call *c, hl_err *e) {
 
 static hl_desc stats_desc(const hl_desc *x) {
   const int64_t dim[3] = {x->shape.dim[AXIS_N], x->shape.dim[AXIS_C], 2};
-  return hl_desc_plain(x->dtype, 3, dim);
+  return hl_desc_plain(hl_kept_dtype(x->dtype), 3, dim);
 }
 
 static hl_status shape(hl_call *c, hl_err *e) {
@@ -174,6 +174,7 @@ const hl_op hl_op_instance_norm = {
     .attrs = schema,
     .samples = samples,
     .inplace = 1U << 0,
+    .kept_f32 = 3U << 1,
     .hidden = 1, /* stats [n,c,2]: mean, 1/sqrt(var + eps) */
     .shape = shape,
     .ref = ref,
@@ -192,6 +193,7 @@ const hl_op hl_op_instance_norm_grad = {
     .attrs = schema,
     .samples = grad_samples,
     .inplace = 1U << 2,
+    .kept_f32 = 1U << 1 | 3U << 3,
     .internal = true,
     .shape = grad_shape,
     .ref = grad_ref,

@@ -13,7 +13,8 @@ static hl_status shape(hl_call *c, hl_err *e) {
   int n = c->n_in - 1;
   HL_TRY(hl_deal_take(c, 0, n, "x", &channels, e));
   HL_TRY(hl_rule_plain(c, n, "matrix", 2, "[C,C]", e));
-  const hl_desc want = hl_desc_plain(c->in[0].dtype, 2, (int64_t[]){channels, channels});
+  const hl_desc want =
+      hl_desc_plain(hl_kept_dtype(c->in[0].dtype), 2, (int64_t[]){channels, channels});
   HL_TRY(hl_rule_is(c, n, "matrix", &want, "what fits the channels of x", e));
   return hl_deal_out(c, &a->sizes, channels, &c->in[0], e);
 }
@@ -80,7 +81,7 @@ static hl_status grad_shape(hl_call *c, hl_err *e) {
   if (of_x != of_dy)
     return hl_fail(e, HL_ESHAPE, "x has %lld channels and dy %lld: they must be the same number",
                    (long long)of_x, (long long)of_dy);
-  const hl_desc d = hl_desc_plain(c->in[0].dtype, 2, (int64_t[]){of_dy, of_x});
+  const hl_desc d = hl_desc_plain(hl_kept_dtype(c->in[0].dtype), 2, (int64_t[]){of_dy, of_x});
   return hl_rule_out(c, &d, e);
 }
 
@@ -142,6 +143,7 @@ const hl_op hl_op_mix = {
     .attr_size = sizeof(hl_mix_attrs),
     .attrs = attrs,
     .samples = samples,
+    .kept_f32 = HL_KEEP_LAST,
     .inplace = ~0U, /* any image; the matrix has another layout than the output */
     .shape = shape,
     .ref = ref,

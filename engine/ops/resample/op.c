@@ -5,7 +5,8 @@
 static hl_status check_matrix(const hl_call *c, int i, int64_t channels, int64_t window,
                               hl_err *e) {
   HL_TRY(hl_rule_plain(c, i, "matrix", 3, "[C,s,s]", e));
-  const hl_desc want = hl_desc_plain(c->in[0].dtype, 3, (int64_t[]){channels, window, window});
+  const hl_desc want =
+      hl_desc_plain(hl_kept_dtype(c->in[0].dtype), 3, (int64_t[]){channels, window, window});
   return hl_rule_is(c, i, "matrix", &want, "what fits the channels and stride", e);
 }
 
@@ -69,7 +70,8 @@ static hl_status grad_shape(hl_call *c, hl_err *e) {
     return hl_fail(e, HL_ESHAPE, "coarse is %s in all, but fine makes it %s", hl_desc_text(&all, t),
                    hl_desc_text(&want, u));
   }
-  const hl_desc d = hl_desc_plain(c->in[0].dtype, 3, (int64_t[]){of_fine, window, window});
+  const hl_desc d =
+      hl_desc_plain(hl_kept_dtype(c->in[0].dtype), 3, (int64_t[]){of_fine, window, window});
   return hl_rule_out(c, &d, e);
 }
 
@@ -255,6 +257,7 @@ static const hl_sample grad_samples[] = {
                                             .attr_size = sizeof(hl_resample_attrs),                \
                                             .attrs = attrs,                                        \
                                             .samples = DIRECTION##_samples,                        \
+                                            .kept_f32 = HL_KEEP_LAST,                              \
                                             .shape = DIRECTION##_shape,                            \
                                             .ref = DIRECTION##_ref,                                \
                                             .vjp = DIRECTION##_vjp};

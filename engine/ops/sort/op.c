@@ -21,6 +21,7 @@ static hl_status shape(hl_call *c, int64_t k, hl_err *e) {
                    (long long)n);
   if (k > 0) d.shape.dim[axis] = k;
   HL_TRY(hl_rule_out(c, &d, e));
+  d.dtype = hl_kept_dtype(d.dtype); /* places */
   return hl_rule_out(c, &d, e);
 }
 

@@ -1,0 +1,183 @@
+#include "widen.h"
+
+#include "strided.h"
+
+#include <hilum/bf16.h>
+
+enum {
+  STRETCH = 1 << 18, /* elements at a time: 1 MiB in f32 */
+  ALIGNMENT = 64
+};
+
+/* The call in f32 and where its tensors lie in the scratch. */
+typedef struct wide {
+  hl_call call;
+  int64_t stretch; /* elements at a time of an elementwise op; 0: the whole call at once */
+  size_t in[HL_MAX_ARGS], out[HL_MAX_ARGS]; /* offsets of what is widened */
+  size_t own, bytes;                        /* the kernel's scratch; all in all */
+} wide;
+
+static bool any_bf16(int n, const hl_desc *d) {
+  for (int i = 0; i < n; i++)
+    if (d[i].dtype == HL_BF16) return true;
+  return false;
+}
+
+bool hl_widen_needed(const hl_call *c, const hl_kernel *k) {
+  if (c->op->any_type || (!any_bf16(c->n_in, c->in) && !any_bf16(c->n_out, c->out))) return false;
+  return k->takes_bf16 == NULL || !k->takes_bf16(c);
+}
+
+static size_t claim(wide *w, const hl_desc *d) {
+  size_t at = w->bytes;
+  w->bytes += (hl_desc_bytes(d) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  return at;
+}
+
+/* An input whose widened copy the result may overwrite; -1 if there is none. */
+static int taken_over(const wide *w, const hl_call *c) {
+  for (int i = 0; i < c->n_in && i < HL_MAX_ARGS; i++)
+    if ((c->op->inplace >> i & 1U) != 0 && c->in[i].dtype == HL_BF16 &&
+        hl_desc_equal(&w->call.in[i], &w->call.out[0]))
+      return i;
+  return -1;
+}
+
+static void widen_desc(hl_desc *d, int64_t stretch) {
+  if (d->dtype == HL_BF16) d->dtype = HL_F32;
+  if (stretch > 0) *d = (hl_desc){d->dtype, HL_PLAIN, {1, {stretch}}};
+}
+
+/* Every tensor of a stretch has its own f32 numbers; otherwise those that are bf16. */
+static hl_status lay_out(wide *w, const hl_call *c, const hl_kernel *k, hl_err *e) {
+  *w = (wide){.call = *c};
+  int64_t n = hl_shape_numel(&c->out[0].shape);
+  if (c->op->elementwise) w->stretch = n < STRETCH ? hl_max_i64(n, 1) : STRETCH;
+  for (int i = 0; i < c->n_in; i++) {
+    widen_desc(&w->call.in[i], w->stretch);
+    if (c->in[i].dtype == HL_BF16) w->in[i] = claim(w, &w->call.in[i]);
+  }
+  for (int i = 0; i < c->n_out; i++) widen_desc(&w->call.out[i], w->stretch);
+  int taken = taken_over(w, c);
+  for (int i = 0; i < c->n_out; i++) {
+    if (c->out[i].dtype != HL_BF16) continue;
+    w->out[i] = i == 0 && taken >= 0 ? w->in[taken] : claim(w, &w->call.out[i]);
+  }
+  w->own = w->bytes;
+  size_t own = 0;
+  if (k->workspace != NULL) HL_TRY(k->workspace(&w->call, &own, e));
+  w->bytes += own;
+  return HL_OK;
+}
+
+hl_status hl_widen_workspace(const hl_call *c, const hl_kernel *k, size_t *bytes, hl_err *e) {
+  wide w;
+  HL_TRY(lay_out(&w, c, k, e));
+  *bytes = w.bytes;
+  return HL_OK;
+}
+
+/* ---- tensors in the scratch ---- */
+
+typedef struct tensors {
+  hl_tensor *in[HL_MAX_ARGS], *out[HL_MAX_ARGS];
+} tensors;
+
+static void let_go(const wide *w, tensors *t) {
+  for (int i = 0; i < w->call.n_in; i++) hl_tensor_unref(t->in[i]);
+  for (int i = 0; i < w->call.n_out; i++) hl_tensor_unref(t->out[i]);
+}
+
+/* The widened tensors, and references to those that are taken as they are. */
+static hl_status make(const wide *w, const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
+                      char *work, tensors *t, hl_err *e) {
+  hl_status s = HL_OK;
+  *t = (tensors){{0}, {0}};
+  for (int i = 0; i < c->n_in && s == HL_OK; i++)
+    if (c->in[i].dtype == HL_BF16)
+      s = hl_tensor_borrow(&t->in[i], &w->call.in[i], work + w->in[i], e);
+    else
+      t->in[i] = hl_tensor_ref(in[i]);
+  for (int i = 0; i < c->n_out && s == HL_OK; i++)
+    if (c->out[i].dtype == HL_BF16)
+      s = hl_tensor_borrow(&t->out[i], &w->call.out[i], work + w->out[i], e);
+    else
+      t->out[i] = hl_tensor_ref(out[i]);
+  if (s != HL_OK) let_go(w, t);
+  return s;
+}
+
+static hl_status run_whole(const wide *w, const hl_call *c, const hl_kernel *k,
+                           hl_tensor *const *in, hl_tensor *const *out, char *work, hl_err *e) {
+  tensors t;
+  HL_TRY(make(w, c, in, out, work, &t, e));
+  hl_status s = HL_OK;
+  for (int i = 0; i < c->n_in && s == HL_OK; i++)
+    if (t.in[i] != in[i]) s = hl_tensor_copy(t.in[i], in[i], e);
+  if (s == HL_OK) s = k->run(&w->call, t.in, t.out, work + w->own, e);
+  for (int i = 0; i < c->n_out && s == HL_OK; i++)
+    if (t.out[i] != out[i]) s = hl_tensor_copy(out[i], t.out[i], e);
+  let_go(w, &t);
+  return s;
+}
+
+/* ---- stretches ---- */
+
+typedef struct stretches {
+  hl_walk walk;
+  int operands;
+  const uint16_t *from[HL_OPERANDS];
+  uint16_t *to;
+  float *in[HL_OPERANDS], *out;
+  int64_t begin; /* of the stretch at hand */
+} stretches;
+
+static void widen_range(int64_t begin, int64_t end, void *ctx) {
+  const stretches *j = ctx;
+  for (int k = 0; k < j->operands; k++)
+    hl_walk_fill_bf16(&j->walk, k, j->from[k], j->begin + begin, end - begin, j->in[k] + begin);
+}
+
+static void round_range(int64_t begin, int64_t end, void *ctx) {
+  const stretches *j = ctx;
+  hl_bf16_round_all(j->to + j->begin + begin, j->out + begin, end - begin);
+}
+
+static hl_status run_stretch(wide *w, const hl_call *c, const hl_kernel *k, stretches *j, int64_t n,
+                             char *work, hl_err *e) {
+  tensors t;
+  w->stretch = n;
+  for (int i = 0; i < c->n_in; i++) w->call.in[i].shape.dim[0] = n;
+  w->call.out[0].shape.dim[0] = n;
+  HL_TRY(make(w, c, NULL, NULL, work, &t, e));
+  hl_parallel_for(n, HL_GRAIN, widen_range, j);
+  hl_status s = k->run(&w->call, t.in, t.out, work + w->own, e);
+  if (s == HL_OK) hl_parallel_for(n, HL_GRAIN, round_range, j);
+  let_go(w, &t);
+  return s;
+}
+
+static hl_status run_stretches(wide *w, const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
+                               hl_tensor *const *out, char *work, hl_err *e) {
+  stretches j = {.operands = c->n_in, .to = hl_tensor_bf16(out[0])};
+  const hl_desc *operand[HL_OPERANDS];
+  for (int i = 0; i < c->n_in; i++) {
+    operand[i] = &c->in[i];
+    j.from[i] = hl_tensor_bf16(in[i]);
+    j.in[i] = (float *)(void *)(work + w->in[i]);
+  }
+  j.out = (float *)(void *)(work + w->out[0]);
+  hl_walk_make(&j.walk, &c->out[0], c->n_in, operand);
+  int64_t n = hl_shape_numel(&c->out[0].shape), most = w->stretch;
+  for (; j.begin < n; j.begin += most)
+    HL_TRY(run_stretch(w, c, k, &j, hl_min_i64(most, n - j.begin), work, e));
+  return HL_OK;
+}
+
+hl_status hl_widen_run(const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
+                       hl_tensor *const *out, void *workspace, hl_err *e) {
+  wide w;
+  HL_TRY(lay_out(&w, c, k, e));
+  return w.stretch > 0 ? run_stretches(&w, c, k, in, out, workspace, e)
+                       : run_whole(&w, c, k, in, out, workspace, e);
+}
