@@ -41,24 +41,24 @@ static int release(lua_State *L) {
 }
 
 /* Outputs and scratch, allocated before the clock starts. */
-static hl_status prepare(trial *t, const hl_kernel *k, hl_err *e) {
+static hl_status prepare(trial *t, hl_err *e) {
   HL_TRY(hl_call_shape(&t->call, e));
   for (int i = 0; i < t->call.n_out; i++)
     HL_TRY(hl_tensor_zeros(&t->out[i], &t->call.out[i], HL_MEM_DATA, "a measured result", e));
-  size_t bytes = 0;
-  if (k->workspace != NULL) HL_TRY(k->workspace(&t->call, &bytes, e));
+  size_t bytes;
+  HL_TRY(hl_call_workspace(&t->call, &bytes, e));
   int64_t size = (int64_t)bytes;
   hl_desc d = {HL_U8, HL_PLAIN, hl_shape_make(1, &size)};
   return hl_tensor_zeros(&t->scratch, &d, HL_MEM_WORKSPACE, "scratch of a measured op", e);
 }
 
-static hl_status measure(trial *t, const hl_kernel *k, double patience, double *best, hl_err *e) {
+static hl_status measure(trial *t, double patience, double *best, hl_err *e) {
   enum { AT_LEAST = 3 };
   double begin = hl_machine_clock(), now = begin;
   *best = INFINITY;
   for (int run = 0; run < AT_LEAST || now - begin < patience; run++) {
     double start = now;
-    HL_TRY(k->run(&t->call, t->in, t->out, hl_tensor_data(t->scratch), e));
+    HL_TRY(hl_call_execute(&t->call, t->in, t->out, hl_tensor_data(t->scratch), e));
     now = hl_machine_clock();
     if (run > 0) *best = fmin(*best, now - start); /* the first fills caches and page tables */
   }
@@ -73,8 +73,7 @@ static int l_time_op(lua_State *L) {
   double patience = luaL_checknumber(L, 3), best;
   const hl_op *op = hl_op_find(name);
   if (op == NULL) return luaL_error(L, "there is no op '%s'", name);
-  const hl_kernel *k = hl_op_cpu(op);
-  if (k == NULL) return luaL_error(L, "%s has no kernel on this device", name);
+  if (hl_op_cpu(op) == NULL) return luaL_error(L, "%s has no kernel on this device", name);
   int n = lua_gettop(L) - 3;
   if (n > HL_MAX_ARGS) return luaL_error(L, "%s: too many inputs", name);
   trial *t = lua_newuserdatauv(L, sizeof *t, 0);
@@ -91,8 +90,7 @@ static int l_time_op(lua_State *L) {
     bytes += hl_desc_bytes(&t->call.in[i]);
     luaL_argcheck(L, hl_tensor_is_dense(t->in[i]), 4 + i, "must be dense");
   }
-  if (prepare(t, k, &e) != HL_OK || measure(t, k, patience, &best, &e) != HL_OK)
-    return hll_raise(L, &e);
+  if (prepare(t, &e) != HL_OK || measure(t, patience, &best, &e) != HL_OK) return hll_raise(L, &e);
   for (int i = 0; i < t->call.n_out; i++) bytes += hl_desc_bytes(&t->call.out[i]);
   lua_pushnumber(L, best);
   lua_pushinteger(L, (lua_Integer)bytes);

@@ -39,13 +39,14 @@ static dnnl_status_t describe(const hl_convolution *c, prepared *p, dnnl_memory_
   const dnnl_dim_t *w = g > 1 ? many : one;
   const int axes = g > 1 ? AXES + 1 : AXES;
   const dnnl_dims_t b = {c->out};
-  dnnl_status_t s = dnnl_memory_desc_init_by_tag(&p->x, AXES, x, dnnl_f32, dnnl_ndhwc);
-  if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(&p->y, AXES, y, dnnl_f32, dnnl_ndhwc);
+  const dnnl_data_type_t image = c->dtype == HL_BF16 ? dnnl_bf16 : dnnl_f32;
+  const dnnl_data_type_t used = c->kind == HL_CONV_GRAD_WEIGHT ? dnnl_f32 : image;
+  dnnl_status_t s = dnnl_memory_desc_init_by_tag(&p->x, AXES, x, image, dnnl_ndhwc);
+  if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(&p->y, AXES, y, image, dnnl_ndhwc);
   if (s == dnnl_success)
     s = dnnl_memory_desc_init_by_tag(&p->plain, axes, w, dnnl_f32,
                                      g > 1 ? dnnl_goidhw : dnnl_oidhw);
-  if (s == dnnl_success)
-    s = dnnl_memory_desc_init_by_tag(any, axes, w, dnnl_f32, dnnl_format_tag_any);
+  if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(any, axes, w, used, dnnl_format_tag_any);
   if (s == dnnl_success) s = dnnl_memory_desc_init_by_tag(&p->bias, 1, b, dnnl_f32, dnnl_a);
   return s;
 }
@@ -54,20 +55,21 @@ static dnnl_status_t specify(const hl_convolution *c, const prepared *p,
                              const dnnl_memory_desc_t *any, dnnl_convolution_desc_t *out) {
   const dnnl_alg_kind_t direct = dnnl_convolution_direct;
   const dnnl_memory_desc_t *bias = c->bias != 0 ? &p->bias : NULL;
-  dnnl_dims_t stride = {0}, pad = {0}, gaps = {0};
+  dnnl_dims_t stride = {0}, pad = {0}, far = {0}, gaps = {0};
   memcpy(stride, c->stride, sizeof c->stride);
   memcpy(pad, c->padding, sizeof c->padding);
+  memcpy(far, c->far, sizeof c->far);
   for (int i = 0; i < 3; i++) gaps[i] = c->dilation[i] - 1;
   switch ((hl_conv_kind)c->kind) {
   case HL_CONV_FORWARD:
     return dnnl_dilated_convolution_forward_desc_init(out, dnnl_forward_training, direct, &p->x,
-                                                      any, bias, &p->y, stride, gaps, pad, pad);
+                                                      any, bias, &p->y, stride, gaps, pad, far);
   case HL_CONV_GRAD_INPUT:
     return dnnl_dilated_convolution_backward_data_desc_init(out, direct, &p->x, any, &p->y, stride,
-                                                            gaps, pad, pad);
+                                                            gaps, pad, far);
   case HL_CONV_GRAD_WEIGHT:
     return dnnl_dilated_convolution_backward_weights_desc_init(out, direct, &p->x, any, NULL, &p->y,
-                                                               stride, gaps, pad, pad);
+                                                               stride, gaps, pad, far);
   }
   return dnnl_invalid_arguments;
 }
@@ -146,8 +148,8 @@ static hl_status make(const void *key, hl_cached **out, hl_err *e) {
 
 static hl_status prepared_get(const hl_convolution *c, prepared **out, hl_err *e) {
   *out = NULL;
-  if (c->dtype != HL_F32)
-    return hl_fail(e, HL_EMISSING, "convolution on the CPU takes f32, not %s",
+  if (c->dtype != HL_F32 && c->dtype != HL_BF16)
+    return hl_fail(e, HL_EMISSING, "convolution on the CPU takes f32 or bf16, not %s",
                    hl_dtype_name((hl_dtype)c->dtype));
   hl_convolution key = *c;
   key.threads = hl_compute_threads();
@@ -155,6 +157,12 @@ static hl_status prepared_get(const hl_convolution *c, prepared **out, hl_err *e
   HL_TRY(hl_cache_get(&key, sizeof key, make, &found, e));
   *out = (prepared *)(void *)found;
   return HL_OK;
+}
+
+/* oneDNN computes bf16 on older processors too, slower than f32. */
+bool hl_convolution_multiplies_bf16(void) {
+  const unsigned wanted = dnnl_cpu_isa_avx512_core_bf16;
+  return ((unsigned)dnnl_get_effective_cpu_isa() & wanted) == wanted;
 }
 
 hl_status hl_convolution_workspace(const hl_convolution *c, size_t *bytes, hl_err *e) {
@@ -201,8 +209,8 @@ static dnnl_status_t run_reorder(const prepared *p, hl_conv_kind kind, float *pl
   return execute(p->reorder, 3, args, engine, stream);
 }
 
-static dnnl_status_t run_compute(const prepared *p, const hl_convolution *c, float *x, void *weight,
-                                 float *bias, float *y, char *work, dnnl_engine_t engine,
+static dnnl_status_t run_compute(const prepared *p, const hl_convolution *c, void *x, void *weight,
+                                 float *bias, void *y, char *work, dnnl_engine_t engine,
                                  dnnl_stream_t stream) {
   bool dx = c->kind == HL_CONV_GRAD_INPUT, dw = c->kind == HL_CONV_GRAD_WEIGHT;
   const argument args[MOST_ARGUMENTS] = {
@@ -215,8 +223,8 @@ static dnnl_status_t run_compute(const prepared *p, const hl_convolution *c, flo
   return execute(p->compute, c->bias != 0 ? 5 : 4, args, engine, stream);
 }
 
-static dnnl_status_t run(const prepared *p, const hl_convolution *c, float *x, float *weight,
-                         float *bias, float *y, char *work, dnnl_engine_t engine,
+static dnnl_status_t run(const prepared *p, const hl_convolution *c, void *x, float *weight,
+                         float *bias, void *y, char *work, dnnl_engine_t engine,
                          dnnl_stream_t stream) {
   hl_conv_kind kind = (hl_conv_kind)c->kind;
   void *ordered = p->reorder != NULL ? (void *)work : weight;
@@ -229,8 +237,8 @@ static dnnl_status_t run(const prepared *p, const hl_convolution *c, float *x, f
   return s;
 }
 
-hl_status hl_convolution_run(const hl_convolution *c, float *x, float *weight, float *bias,
-                             float *y, void *workspace, hl_err *e) {
+hl_status hl_convolution_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
+                             void *workspace, hl_err *e) {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
   prepared *p;

@@ -208,7 +208,7 @@ static void sum_partials(const job *j, int64_t tasks, float *weight) {
   }
 }
 
-hl_status hl_depthwise_run(const hl_convolution *c, float *x, float *weight, float *bias, float *y,
+hl_status hl_depthwise_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
                            void *workspace, hl_err *e) {
   (void)e;
   job j = {.c = c, .channels = c->in, .taps = tap_count(c)};

@@ -153,7 +153,7 @@ static void sum_partials(const job *j, float *weight) {
   }
 }
 
-hl_status hl_pointwise_run(const hl_convolution *c, float *x, float *weight, float *bias, float *y,
+hl_status hl_pointwise_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
                            void *workspace, hl_err *e) {
   (void)e;
   bool widens = c->in == 1;

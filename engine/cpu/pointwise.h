@@ -9,7 +9,7 @@
 bool hl_pointwise_takes(const hl_convolution *c);
 HL_MUST_CHECK hl_status hl_pointwise_workspace(const hl_convolution *c, size_t *bytes, hl_err *e);
 /* As hl_convolution_run; bits do not depend on the number of threads. */
-HL_MUST_CHECK hl_status hl_pointwise_run(const hl_convolution *c, float *x, float *weight,
-                                         float *bias, float *y, void *workspace, hl_err *e);
+HL_MUST_CHECK hl_status hl_pointwise_run(const hl_convolution *c, void *x, float *weight,
+                                         float *bias, void *y, void *workspace, hl_err *e);
 
 #endif

@@ -44,6 +44,8 @@ static inline bool read_word(const char *word, spec *s) {
     s->desc.layout = HL_IMAGE;
   } else if (strcmp(word, "f64") == 0) {
     s->desc.dtype = HL_F64;
+  } else if (strcmp(word, "bf16") == 0) {
+    s->desc.dtype = HL_BF16;
   } else if (strspn(word, "0123456789x") == strlen(word)) {
     for (char *end = NULL; *word != '\0' && s->desc.shape.rank < HL_MAX_RANK;
          word = *end == 'x' ? end + 1 : end)

@@ -4,7 +4,9 @@
 #include "convolution.h"
 #include "depthwise.h"
 #include "pointwise.h"
+#include "slabs.h"
 
+#include <hilum/bf16.h>
 #include <hilum/parallel.h>
 
 #include <string.h>
@@ -12,7 +14,7 @@
 typedef struct method {
   bool (*takes)(const hl_convolution *c);
   hl_status (*workspace)(const hl_convolution *c, size_t *bytes, hl_err *e);
-  hl_status (*run)(const hl_convolution *c, float *x, float *weight, float *bias, float *y,
+  hl_status (*run)(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
                    void *workspace, hl_err *e);
 } method;
 
@@ -24,6 +26,7 @@ static bool takes_all(const hl_convolution *c) {
 static const method methods[] = {
     {hl_pointwise_takes, hl_pointwise_workspace, hl_pointwise_run},
     {hl_depthwise_takes, hl_depthwise_workspace, hl_depthwise_run},
+    {hl_slabs_takes, hl_slabs_workspace, hl_slabs_run},
     {takes_all, hl_convolution_workspace, hl_convolution_run},
 };
 
@@ -48,6 +51,7 @@ static hl_convolution convolution_of(const hl_call *call, hl_conv_kind kind) {
   memcpy(c.kernel, g.kernel, sizeof c.kernel);
   memcpy(c.stride, g.stride, sizeof c.stride);
   memcpy(c.padding, g.padding, sizeof c.padding);
+  memcpy(c.far, g.padding, sizeof c.far);
   memcpy(c.dilation, g.dilation, sizeof c.dilation);
   return c;
 }
@@ -60,8 +64,18 @@ static hl_status workspace(const hl_call *call, hl_conv_kind kind, size_t *bytes
 static hl_status run(const hl_call *call, hl_conv_kind kind, hl_tensor *x, hl_tensor *weight,
                      hl_tensor *bias, hl_tensor *y, void *work, hl_err *e) {
   hl_convolution c = convolution_of(call, kind);
-  return choose(&c)->run(&c, hl_tensor_f32(x), hl_tensor_f32(weight),
-                         bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_f32(y), work, e);
+  return choose(&c)->run(&c, hl_tensor_data(x), hl_tensor_f32(weight),
+                         bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_data(y), work, e);
+}
+
+/* Depth-wise ones are computed in f32: oneDNN has nothing fast for them. */
+static bool in_bf16(const hl_call *call, hl_conv_kind kind) {
+  hl_convolution c = convolution_of(call, kind), wide = c;
+  wide.dtype = HL_F32;
+  size_t bytes;
+  hl_err reason = {0};
+  if (hl_depthwise_takes(&wide) || !hl_convolution_multiplies_bf16()) return false;
+  return choose(&c)->workspace(&c, &bytes, &reason) != HL_EMISSING;
 }
 
 static hl_status forward_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
@@ -88,16 +102,32 @@ static hl_status grad_weight(const hl_call *c, hl_tensor *const *in, hl_tensor *
   return run(c, HL_CONV_GRAD_WEIGHT, in[0], out[0], NULL, in[1], work, e);
 }
 
+static bool forward_bf16(const hl_call *c) {
+  return in_bf16(c, HL_CONV_FORWARD);
+}
+static bool grad_input_bf16(const hl_call *c) {
+  return in_bf16(c, HL_CONV_GRAD_INPUT);
+}
+static bool grad_weight_bf16(const hl_call *c) {
+  return in_bf16(c, HL_CONV_GRAD_WEIGHT);
+}
+
 typedef struct bias_job {
-  float *y;
+  float *y; /* or, in bf16, */
+  uint16_t *rounded;
   const float *bias;
   int64_t channels;
 } bias_job;
 
 static void add_bias(int64_t begin, int64_t end, void *ctx) {
   const bias_job *j = ctx;
-  for (int64_t v = begin; v < end; v++)
+  for (int64_t v = begin; v < end && j->y != NULL; v++)
     for (int64_t c = 0; c < j->channels; c++) j->y[v * j->channels + c] += j->bias[c];
+  for (int64_t v = begin; v < end && j->rounded != NULL; v++) {
+    uint16_t *y = j->rounded + v * j->channels;
+    for (int64_t c = 0; c < j->channels; c++)
+      y[c] = hl_bf16_round(hl_bf16_widen(y[c]) + j->bias[c]);
+  }
 }
 
 /* The transpose is the gradient of the input, with a bias on top. */
@@ -105,13 +135,18 @@ static hl_status transpose(const hl_call *c, hl_tensor *const *in, hl_tensor *co
                            void *work, hl_err *e) {
   HL_TRY(grad_input(c, in, out, work, e));
   if (c->n_in < 3) return HL_OK;
-  bias_job j = {hl_tensor_f32(out[0]), hl_tensor_f32(in[2]), c->out[0].shape.dim[1]};
+  bias_job j = {hl_tensor_f32(out[0]), hl_tensor_bf16(out[0]), hl_tensor_f32(in[2]),
+                c->out[0].shape.dim[1]};
   enum { GRAIN = 16384 };
   hl_parallel_for(hl_tensor_numel(out[0]) / j.channels, GRAIN / j.channels + 1, add_bias, &j);
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_conv = {.workspace = forward_workspace, .run = forward};
-const hl_kernel hl_cpu_conv_grad_input = {.workspace = grad_input_workspace, .run = grad_input};
-const hl_kernel hl_cpu_conv_grad_weight = {.workspace = grad_weight_workspace, .run = grad_weight};
-const hl_kernel hl_cpu_conv_transpose = {.workspace = grad_input_workspace, .run = transpose};
+const hl_kernel hl_cpu_conv = {
+    .workspace = forward_workspace, .run = forward, .takes_bf16 = forward_bf16};
+const hl_kernel hl_cpu_conv_grad_input = {
+    .workspace = grad_input_workspace, .run = grad_input, .takes_bf16 = grad_input_bf16};
+const hl_kernel hl_cpu_conv_grad_weight = {
+    .workspace = grad_weight_workspace, .run = grad_weight, .takes_bf16 = grad_weight_bf16};
+const hl_kernel hl_cpu_conv_transpose = {
+    .workspace = grad_input_workspace, .run = transpose, .takes_bf16 = grad_input_bf16};

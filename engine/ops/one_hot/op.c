@@ -3,10 +3,15 @@
 
 #include "axis.h"
 
+enum { BF16_COUNTS = 256 }; /* the largest whole number below which none is left out */
+
 static hl_status shape(hl_call *c, hl_err *e) {
   HL_TRY(hl_rule_types(c, e));
   const hl_one_hot_attrs *a = c->attrs;
   int axis;
+  if (c->in[0].dtype == HL_BF16 && a->classes > BF16_COUNTS + 1)
+    return hl_fail(e, HL_EINVAL, "bf16 counts to %d, which is too little for %lld classes",
+                   BF16_COUNTS, (long long)a->classes);
   HL_TRY(hl_rule_axis(c, &a->axis, &axis, e));
   hl_desc d = c->in[0];
   if (d.shape.dim[axis] != 1)

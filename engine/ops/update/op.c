@@ -29,8 +29,9 @@ static hl_status check_like_param(const hl_call *c, const char *const *names, in
                                   hl_err *e) {
   const hl_desc *param = &c->in[0];
   if (param->dtype != HL_F32 && param->dtype != HL_F64)
-    return hl_fail(e, HL_ETYPE, "%s must be f32 or f64, not %s", names[0],
-                   hl_dtype_name(param->dtype));
+    return hl_fail(e, HL_ETYPE,
+                   "%s must be f32 or f64, not %s: steps are smaller than what that can hold",
+                   names[0], hl_dtype_name(param->dtype));
   for (int i = 1; i < c->n_in; i++)
     if (i != clock) HL_TRY(hl_rule_is(c, i, names[i], param, names[0], e));
   return clock < 0 ? HL_OK : check_clock(c, clock, e);

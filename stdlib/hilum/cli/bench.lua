@@ -130,6 +130,7 @@ local function ops(given, command)
     only = given.only, json = given.json, side = options.number(command, given, "size", 96, 4),
     channels = options.number(command, given, "channels", 16, 1),
     seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
+    dtype = options.choice(command, given, "dtype", { "f32", "bf16" }),
   }
 end
 
@@ -166,6 +167,7 @@ return {
       options = {
         { "only", "NAME", "ops whose names begin so" },
         { "size", "N", "side of the image (default: 96)" },
+        { "dtype", "f32|bf16", "of images (default: f32); parameters are f32" },
         { "channels", "N", "of the image (default: 16; convolutions: 4, 8, 16, 32)" },
         { "seconds", "N", "patience per op; the fastest run counts (default: 0.3)" },
         { "threads", "N", "compute threads (default: all processors)" },

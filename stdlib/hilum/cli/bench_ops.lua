@@ -3,7 +3,7 @@
 -- Time is that of the kernel alone, the best of as many runs as fit into the patience given; outputs and scratch
 -- exist already. GB/s count every input read once and every output written once, so passes that a kernel takes
 -- more than once show as a lower share. GF/s of convolutions count two operations for each product of the plain
--- convolution, padding included.
+-- convolution, padding included. With dtype bf16 images are bf16 and parameters f32, as networks have them.
 
 local engine = require "hilum.engine"
 local json = require "hilum.json"
@@ -11,12 +11,14 @@ local json = require "hilum.json"
 local patience = 0.3
 
 -- Tensors of the sizes wanted, made once and kept while their group is measured.
-local function maker()
+local function maker(dtype)
   local made = {}
-  return function(shape, layout, first)
-    local key = table.concat(shape, "x") .. layout .. (first or "")
+  return function(spec)
+    local shape, layout, name = spec[1], spec[2], spec[3] or ""
+    local type = (layout == "image" or spec.like_images) and dtype or "f32"
+    local key = table.concat(shape, "x") .. layout .. name
     if not made[key] then
-      made[key] = engine.zeros(shape, { layout = layout })
+      made[key] = engine.zeros(shape, { layout = layout, dtype = type })
       engine.rng(0, "bench " .. key, 0, 0):fill_uniform(made[key], 0.1, 0.9)
     end
     return made[key]
@@ -38,6 +40,7 @@ local function bandwidth_cases(side, channels)
   local x, c = image_shape(side, channels), { channels }
   local function im(shape, name) return { shape or x, "image", name } end
   local function vec(shape, name) return { shape or c, "plain", name } end
+  local one = { {}, "plain", "one", like_images = true }
   local stats = { 1, channels, 2 }
   local size = string.format("size=%d,%d,%d", x[3], x[4], x[5])
   return {
@@ -62,7 +65,7 @@ local function bandwidth_cases(side, channels)
     { "sum", { im() }, "axes=0,2,3,4" },
     { "sum", { im() }, "axes=1" },
     { "add", { im(), im(nil, "b") } },
-    { "mul", { im(), vec({}, "one") } },
+    { "mul", { im(), one } },
     { "clamp", { im() }, "low=0.2 high=0.8" },
     { "regroup", { im() }, string.format("sizes=%d,%d", channels // 2, channels - channels // 2) },
     { "mix", { im(), vec { channels, channels } } },
@@ -107,7 +110,7 @@ end
 local function inputs_of(case, make)
   local inputs = {}
   for i, spec in ipairs(case[2]) do
-    inputs[i] = spec == "clock" and engine.from({ 1e-3, 1 }, { dtype = "f64" }) or make(spec[1], spec[2], spec[3])
+    inputs[i] = spec == "clock" and engine.from({ 1e-3, 1 }, { dtype = "f64" }) or make(spec)
   end
   return inputs
 end
@@ -157,7 +160,8 @@ function bench_ops.run(settings)
   patience = settings.seconds or patience
   local side, channels = settings.side or 96, settings.channels or 16
   local machine = engine.machine()
-  local rows, make = {}, maker()
+  local dtype = settings.dtype or "f32"
+  local rows, make = {}, maker(dtype)
   local function add(cases)
     for _, case in ipairs(cases) do
       if not settings.only or case[1]:sub(1, #settings.only) == settings.only then
@@ -169,12 +173,13 @@ function bench_ops.run(settings)
     end
   end
   if not settings.json then
-    print(string.format("triad %.1f GB/s, multiply-add %.0f GF/s, %d threads; image {1,%d,%d,%d,%d} f32",
-      machine.triad / 1e9, machine.multiply_add / 1e9, engine.threads(), channels, side, side, side))
+    print(string.format("triad %.1f GB/s, multiply-add %.0f GF/s, %d threads; image {1,%d,%d,%d,%d} %s",
+      machine.triad / 1e9, machine.multiply_add / 1e9, engine.threads(), channels, side, side, side,
+      dtype))
     print(string.format("%-58s %3s %12s %13s %7s", "op", "c", "time", "rate", "of peak"))
   end
   add(table_of(side, channels))
-  make = maker()
+  make = maker(dtype)
   collectgarbage()
   add(conv_cases(side))
   if not settings.json then
@@ -183,7 +188,7 @@ function bench_ops.run(settings)
   end
   if settings.json then
     return print(json.encode {
-      who = "hilum " .. engine.version, threads = engine.threads(), image = image_shape(side, channels),
+      who = "hilum " .. engine.version, threads = engine.threads(), image = image_shape(side, channels), dtype = dtype,
       triad_gb_per_s = machine.triad / 1e9, multiply_add_gf_per_s = machine.multiply_add / 1e9, ops = rows,
     })
   end
