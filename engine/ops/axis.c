@@ -24,3 +24,7 @@ hl_status hl_rule_axis(const hl_call *c, const hl_ints *list, int *axis, hl_err 
   *axis = (int)list->v[0];
   return HL_OK;
 }
+
+bool hl_axis_is_channels(const hl_call *c) {
+  return ((const hl_ints *)c->attrs)->v[0] == AXIS_C;
+}

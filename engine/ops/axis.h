@@ -16,4 +16,7 @@ hl_lines hl_lines_memory(const hl_desc *d, int axis);
 /* The one axis that an attribute names; input 0 must have it. */
 HL_MUST_CHECK hl_status hl_rule_axis(const hl_call *c, const hl_ints *list, int *axis, hl_err *e);
 
+/* For hl_op.by_slabs of an op whose attributes begin with its axis: along the channels. */
+bool hl_axis_is_channels(const hl_call *c);
+
 #endif

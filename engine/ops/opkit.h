@@ -58,6 +58,9 @@ static inline int64_t hl_window_count(int64_t size, int64_t kernel, int64_t stri
   return room < 0 ? 0 : room / stride + 1;
 }
 
+/* For hl_op.by_slabs: every call may be cut. */
+bool hl_call_by_slabs(const hl_call *c);
+
 /* ---- gradient rules ---- */
 
 /* Emits an op with one output: hl_vjp_emit(v, &hl_op_mul, NULL, &out, e, a, b). `attrs` points to

@@ -1,6 +1,7 @@
 #include "widen.h"
 
 #include "strided.h"
+#include "widen_slabs.h"
 
 #include <hilum/bf16.h>
 
@@ -72,6 +73,7 @@ static hl_status lay_out(wide *w, const hl_call *c, const hl_kernel *k, hl_err *
 
 hl_status hl_widen_workspace(const hl_call *c, const hl_kernel *k, size_t *bytes, hl_err *e) {
   wide w;
+  if (hl_widen_by_slabs(c)) return hl_widen_slabs_workspace(c, k, bytes, e);
   HL_TRY(lay_out(&w, c, k, e));
   *bytes = w.bytes;
   return HL_OK;
@@ -177,6 +179,7 @@ static hl_status run_stretches(wide *w, const hl_call *c, const hl_kernel *k, hl
 hl_status hl_widen_run(const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
                        hl_tensor *const *out, void *workspace, hl_err *e) {
   wide w;
+  if (hl_widen_by_slabs(c)) return hl_widen_slabs_run(c, k, in, out, workspace, e);
   HL_TRY(lay_out(&w, c, k, e));
   return w.stretch > 0 ? run_stretches(&w, c, k, in, out, workspace, e)
                        : run_whole(&w, c, k, in, out, workspace, e);

@@ -137,6 +137,10 @@ struct hl_op {
   /* Element i of the one output follows from elements i of the inputs, which broadcast to it: the
    * kernel may be run on stretches of them. */
   bool elementwise;
+  /* May the call be computed slab by slab of z, sample by sample, each image cut in proportion and
+   * results that are no images summed over the slabs? Asked about calls whose first input is an
+   * image; NULL: no. */
+  bool (*by_slabs)(const hl_call *c);
   /* bit i: input i is f32 where the others are bf16 (parameters, statistics, numbers of elements);
    * HL_KEEP_LAST: so is the last one. */
   uint32_t kept_f32;

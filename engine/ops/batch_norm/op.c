@@ -321,6 +321,7 @@ const hl_op hl_op_batch_norm_eval = {
     .samples = eval_samples,
     .inplace = 1U << 0,
     .kept_f32 = 15U << 1,
+    .by_slabs = hl_call_by_slabs,
     .shape = eval_shape,
     .ref = eval_ref,
     .vjp = eval_vjp,

@@ -109,9 +109,19 @@ const hl_op hl_op_broadcast = {
     .attr_size = sizeof(hl_broadcast_attrs),
     .attrs = attrs,
     .samples = broadcast_samples,
+    .elementwise = true,
     .shape = broadcast_shape,
     .ref = broadcast_ref,
     .vjp = broadcast_vjp};
+
+/* Plain sums to which every slab of every sample adds. */
+static bool sum_by_slabs(const hl_call *c) {
+  const hl_desc *d = &c->out[0];
+  int ahead = IMAGE_AXES - d->shape.rank;
+  bool over_n = ahead > AXIS_N || d->shape.dim[AXIS_N - ahead] == 1;
+  bool over_z = ahead > AXIS_Z || d->shape.dim[AXIS_Z - ahead] == 1;
+  return d->layout == HL_PLAIN && over_n && over_z;
+}
 
 const hl_op hl_op_sum_to = {.name = "sum_to",
                             .brief = "Sums over axes until a given shape is left; that shape "
@@ -124,6 +134,7 @@ const hl_op hl_op_sum_to = {.name = "sum_to",
                             .attr_size = sizeof(hl_broadcast_attrs),
                             .attrs = attrs,
                             .samples = sum_to_samples,
+                            .by_slabs = sum_by_slabs,
                             .shape = sum_to_shape,
                             .ref = sum_to_ref,
                             .vjp = sum_to_vjp};

@@ -145,6 +145,7 @@ const hl_op hl_op_mix = {
     .samples = samples,
     .kept_f32 = HL_KEEP_LAST,
     .inplace = ~0U, /* any image; the matrix has another layout than the output */
+    .by_slabs = hl_call_by_slabs,
     .shape = shape,
     .ref = ref,
     .vjp = vjp};
@@ -159,5 +160,6 @@ const hl_op hl_op_mix_grad_matrix = {.name = "mix_grad_matrix",
                                      .attrs = grad_attrs,
                                      .samples = grad_samples,
                                      .internal = true,
+                                     .by_slabs = hl_call_by_slabs,
                                      .shape = grad_shape,
                                      .ref = grad_ref};

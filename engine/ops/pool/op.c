@@ -318,6 +318,13 @@ static const hl_sample global_samples[] = {
     {0},
 };
 
+/* Windows along z lie side by side and cover the image. */
+static bool windows_by_slabs(const hl_call *c) {
+  const hl_pool_attrs *a = c->attrs; /* the common beginning */
+  return a->stride[0] == a->kernel[0] && a->padding[0] == 0 &&
+         c->in[0].shape.dim[AXIS_Z] % a->kernel[0] == 0;
+}
+
 const hl_op hl_op_max_pool = {
     .name = "max_pool",
     .brief = "Maximum over a sliding window; the padding never wins.",
@@ -328,6 +335,7 @@ const hl_op hl_op_max_pool = {
     .attr_size = sizeof(hl_pool_attrs),
     .attrs = schema,
     .samples = max_samples,
+    .by_slabs = windows_by_slabs,
     .shape = shape,
     .ref = max_ref,
     .vjp = max_vjp,
@@ -343,6 +351,7 @@ const hl_op hl_op_max_pool_grad = {
     .attr_size = sizeof(hl_pool_attrs),
     .attrs = schema,
     .samples = max_grad_samples,
+    .by_slabs = windows_by_slabs,
     .internal = true,
     .shape = max_grad_shape,
     .ref = max_grad_ref,
@@ -358,6 +367,7 @@ const hl_op hl_op_avg_pool = {
     .attr_size = sizeof(hl_avg_pool_attrs),
     .attrs = avg_schema,
     .samples = avg_samples,
+    .by_slabs = windows_by_slabs,
     .shape = shape,
     .ref = avg_ref,
     .vjp = avg_vjp,

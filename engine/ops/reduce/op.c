@@ -111,7 +111,13 @@ static const hl_sample samples[] = {{"everything", {"2x3x3x4x5 image"}, NULL},
                                     {"one element", {"1"}, NULL},
                                     {0}};
 
-#define REDUCE(NAME, BRIEF, MATH, SHAPE)                                                           \
+/* Sums to which every slab of every sample adds. */
+static bool sum_by_slabs(const hl_call *c) {
+  const hl_reduce_attrs *a = c->attrs;
+  return !a->keep && summed(&a->axes, AXIS_N) && summed(&a->axes, AXIS_Z);
+}
+
+#define REDUCE(NAME, BRIEF, MATH, SHAPE, BY_SLABS)                                                 \
   const hl_op hl_op_##NAME = {.name = #NAME,                                                       \
                               .brief = BRIEF,                                                      \
                               .math = MATH,                                                        \
@@ -121,11 +127,12 @@ static const hl_sample samples[] = {{"everything", {"2x3x3x4x5 image"}, NULL},
                               .attr_size = sizeof(hl_reduce_attrs),                                \
                               .attrs = attrs,                                                      \
                               .samples = samples,                                                  \
+                              .by_slabs = BY_SLABS,                                                \
                               .shape = SHAPE,                                                      \
                               .ref = NAME##_ref,                                                   \
                               .vjp = NAME##_vjp};
 
 REDUCE(sum, "Sum over axes. The result is plain unless the axes are kept.",
-       "y = sum of x over the axes", hl_reduce_shape)
+       "y = sum of x over the axes", hl_reduce_shape, sum_by_slabs)
 REDUCE(mean, "Mean over axes. The result is plain unless the axes are kept.",
-       "y = sum of x over the axes / number of elements", hl_reduce_some_shape)
+       "y = sum of x over the axes / number of elements", hl_reduce_some_shape, NULL)

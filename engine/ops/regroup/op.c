@@ -59,6 +59,7 @@ const hl_op hl_op_regroup = {
     .attr_size = sizeof(hl_ints),
     .attrs = attrs,
     .samples = samples,
+    .by_slabs = hl_call_by_slabs,
     .shape = shape,
     .ref = ref,
     .vjp = vjp};
