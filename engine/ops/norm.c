@@ -12,6 +12,8 @@
  */
 #include "norm.h"
 
+#include <hilum/bf16.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -51,6 +53,23 @@ hl_norm hl_norm_begin(const hl_desc *x, double slope, void *work) {
   j.room = (double *)(void *)((char *)work + partial_bytes(&j.l));
   j.parameter = (float *)(void *)(j.room + 2 * j.l.channels);
   return j;
+}
+
+void hl_norm_images(hl_norm *j, const hl_tensor *x, const hl_tensor *y) {
+  j->x = hl_tensor_f32(x);
+  j->y = hl_tensor_f32(y);
+  j->half_x = hl_tensor_bf16(x);
+  j->half_y = hl_tensor_bf16(y);
+}
+
+void hl_norm_arriving(hl_norm *j, const hl_tensor *dy) {
+  j->dy = hl_tensor_f32(dy);
+  j->half_dy = hl_tensor_bf16(dy);
+}
+
+bool hl_norm_takes_bf16(const hl_call *c) {
+  (void)c;
+  return true;
 }
 
 /* ---- sums over `rows` rows that lie `step` numbers apart, lane by lane ---- */
@@ -95,24 +114,49 @@ static inline void sum_gradients(const float *restrict x, const float *restrict 
   }
 }
 
+/* The sums of either way, by parameters p of the rows' first lane. */
+static void sum_either(const hl_norm *j, const float *x, const float *dy, const float *p,
+                       int64_t rows, int64_t step, int width, double *sum, double *second) {
+  if (dy == NULL && width == LANES)
+    sum_squares(x, rows, step, LANES, sum, second);
+  else if (dy == NULL)
+    sum_squares(x, rows, step, width, sum, second);
+  else if (width == LANES)
+    sum_gradients(x, dy, p, j->l.lanes, j->slope, rows, step, LANES, sum, second);
+  else
+    sum_gradients(x, dy, p, j->l.lanes, j->slope, rows, step, width, sum, second);
+}
+
+/* `rows` rows of `width` numbers that lie `step` apart, side by side. */
+static void widen_rows(float *to, const uint16_t *from, int64_t rows, int64_t step, int64_t width) {
+  if (step == width)
+    hl_bf16_widen_all(to, from, rows * width);
+  else
+    for (int64_t r = 0; r < rows; r++) hl_bf16_widen_all(to + r * width, from + r * step, width);
+}
+
+static void sum_half_rows(const hl_norm *j, int64_t start, const float *p, int64_t rows,
+                          int64_t step, int width, double *sum, double *second) {
+  enum { ROWS = 64 };
+  float x[ROWS * LANES], dy[ROWS * LANES];
+  for (int64_t r = 0; r < rows; r += ROWS) {
+    int64_t n = rows - r < ROWS ? rows - r : ROWS;
+    widen_rows(x, j->half_x + start + r * step, n, step, width);
+    if (j->half_dy != NULL) widen_rows(dy, j->half_dy + start + r * step, n, step, width);
+    sum_either(j, x, j->half_dy != NULL ? dy : NULL, p, n, width, width, sum, second);
+  }
+}
+
 /* Sums of `rows` rows from number `at` of the image on, for lanes from `lane` on. */
 static void sum_rows(const hl_norm *j, int64_t image, int64_t at, int64_t lane, int64_t rows,
                      int64_t step, int width, double *sum, double *second) {
   int64_t start = image * j->l.voxels * j->l.channels + at;
-  const float *x = j->x + start;
-  if (j->dy == NULL) {
-    if (width == LANES)
-      sum_squares(x, rows, step, LANES, sum, second);
-    else
-      sum_squares(x, rows, step, width, sum, second);
-    return;
-  }
-  const float *dy = j->dy + start,
-              *p = j->parameter + image * HL_NORM_PARAMETERS * j->l.lanes + lane;
-  if (width == LANES)
-    sum_gradients(x, dy, p, j->l.lanes, j->slope, rows, step, LANES, sum, second);
+  const float *p = j->parameter + image * HL_NORM_PARAMETERS * j->l.lanes + lane;
+  if (j->half_x != NULL)
+    sum_half_rows(j, start, p, rows, step, width, sum, second);
   else
-    sum_gradients(x, dy, p, j->l.lanes, j->slope, rows, step, width, sum, second);
+    sum_either(j, j->x + start, j->dy != NULL ? j->dy + start : NULL, p, rows, step, width, sum,
+               second);
 }
 
 /* Channels up to 32: rows of whole voxels and a shorter one at the end; lanes fold to channels. */
@@ -187,8 +231,28 @@ static inline void pull_back_row(const float *x, const float *dy, float *dx,
   }
 }
 
-static void map_row(const hl_norm *j, int64_t at, const float *p, int64_t lanes, int64_t width) {
-  if (j->dy == NULL)
+/* `width` numbers by way of f32, LANES of them at a time. */
+static inline void map_half_row(const hl_norm *j, int64_t at, const float *p, int64_t lanes,
+                                int64_t width) {
+  float x[LANES], dy[LANES], y[LANES];
+  for (int64_t i = 0; i < width; i += LANES) {
+    int64_t n = width - i < LANES ? width - i : LANES;
+    hl_bf16_widen_all(x, j->half_x + at + i, n);
+    if (j->half_dy == NULL) {
+      normalise_row(x, y, p + i, lanes, n, j->slope);
+    } else {
+      hl_bf16_widen_all(dy, j->half_dy + at + i, n);
+      pull_back_row(x, dy, y, p + i, lanes, n, j->slope);
+    }
+    hl_bf16_round_all(j->half_y + at + i, y, n);
+  }
+}
+
+static inline void map_row(const hl_norm *j, int64_t at, const float *p, int64_t lanes,
+                           int64_t width) {
+  if (j->half_x != NULL)
+    map_half_row(j, at, p, lanes, width);
+  else if (j->dy == NULL)
     normalise_row(j->x + at, j->y + at, p, lanes, width, j->slope);
   else
     pull_back_row(j->x + at, j->dy + at, j->y + at, p, lanes, width, j->slope);

@@ -29,8 +29,10 @@ typedef struct hl_norm_layout {
 
 typedef struct hl_norm {
   hl_norm_layout l;
-  const float *x, *dy; /* set by the caller; dy is NULL on the way forward */
-  float *y;            /* or dx */
+  const float *x, *dy;              /* dy is NULL on the way forward */
+  float *y;                         /* or dx */
+  const uint16_t *half_x, *half_dy; /* the same where images are bf16; those above are NULL then */
+  uint16_t *half_y;
   float slope;
   double *partial;  /* [image][chunk][2][channel] */
   double *room;     /* [2][channel], for the caller */
@@ -39,6 +41,12 @@ typedef struct hl_norm {
 
 size_t hl_norm_workspace(const hl_desc *x);
 hl_norm hl_norm_begin(const hl_desc *x, double slope, void *work);
+/* The images, f32 or bf16: x and y, or x and dx; on the way back dy too. */
+void hl_norm_images(hl_norm *j, const hl_tensor *x, const hl_tensor *y);
+void hl_norm_arriving(hl_norm *j, const hl_tensor *dy);
+
+/* For hl_kernel.takes_bf16: images are widened row by row. */
+bool hl_norm_takes_bf16(const hl_call *c);
 
 /* Takes the sums; those of one image and channel are then added up in a fixed order. */
 void hl_norm_sums(hl_norm *j);

@@ -21,8 +21,7 @@ static hl_norm begin(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
                      int affine, vectors *v) {
   const hl_batch_norm_attrs *a = c->attrs;
   hl_norm j = hl_norm_begin(&c->in[0], a->slope, work);
-  j.x = hl_tensor_f32(in[0]);
-  j.y = hl_tensor_f32(out[0]);
+  hl_norm_images(&j, in[0], out[0]);
   *v = (vectors){.biased = 1};
   if (c->n_in > affine) v->scale = hl_tensor_f32(in[affine]);
   if (c->n_in > affine + 1) v->offset = hl_tensor_f32(in[affine + 1]);
@@ -93,7 +92,7 @@ static hl_status run_eval(const hl_call *c, hl_tensor *const *in, hl_tensor *con
 
 /* The sums of both gradients: dy is input 3, mean and variance are inputs 1 and 2. */
 static void sum_gradients(hl_norm *j, vectors *v, const hl_call *c, hl_tensor *const *in) {
-  j->dy = hl_tensor_f32(in[3]);
+  hl_norm_arriving(j, in[3]);
   v->mean = hl_tensor_f32(in[1]);
   v->variance = hl_tensor_f32(in[2]);
   for (int64_t channel = 0; channel < j->l.channels; channel++)
@@ -147,7 +146,11 @@ static hl_status run_eval_grad(const hl_call *c, hl_tensor *const *in, hl_tensor
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_batch_norm = {.workspace = workspace, .run = run};
-const hl_kernel hl_cpu_batch_norm_grad = {.workspace = workspace, .run = run_grad};
-const hl_kernel hl_cpu_batch_norm_eval = {.workspace = workspace, .run = run_eval};
-const hl_kernel hl_cpu_batch_norm_eval_grad = {.workspace = workspace, .run = run_eval_grad};
+const hl_kernel hl_cpu_batch_norm = {
+    .workspace = workspace, .run = run, .takes_bf16 = hl_norm_takes_bf16};
+const hl_kernel hl_cpu_batch_norm_grad = {
+    .workspace = workspace, .run = run_grad, .takes_bf16 = hl_norm_takes_bf16};
+const hl_kernel hl_cpu_batch_norm_eval = {
+    .workspace = workspace, .run = run_eval, .takes_bf16 = hl_norm_takes_bf16};
+const hl_kernel hl_cpu_batch_norm_eval_grad = {
+    .workspace = workspace, .run = run_eval_grad, .takes_bf16 = hl_norm_takes_bf16};

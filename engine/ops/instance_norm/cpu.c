@@ -15,8 +15,7 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   (void)e;
   const hl_instance_norm_attrs *a = c->attrs;
   hl_norm j = hl_norm_begin(&c->in[0], a->slope, work);
-  j.x = hl_tensor_f32(in[0]);
-  j.y = hl_tensor_f32(out[0]);
+  hl_norm_images(&j, in[0], out[0]);
   const float *scale = c->n_in > 1 ? hl_tensor_f32(in[1]) : NULL;
   const float *offset = c->n_in > 2 ? hl_tensor_f32(in[2]) : NULL;
   float *stats = hl_tensor_f32(out[1]);
@@ -40,9 +39,8 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   (void)e;
   const hl_instance_norm_attrs *a = c->attrs;
   hl_norm j = hl_norm_begin(&c->in[0], a->slope, work);
-  j.x = hl_tensor_f32(in[0]);
-  j.dy = hl_tensor_f32(in[2]);
-  j.y = hl_tensor_f32(out[0]);
+  hl_norm_images(&j, in[0], out[0]);
+  hl_norm_arriving(&j, in[2]);
   const float *stats = hl_tensor_f32(in[1]);
   const float *scale = c->n_in > 3 ? hl_tensor_f32(in[3]) : NULL;
   const float *offset = c->n_in > 4 ? hl_tensor_f32(in[4]) : NULL;
@@ -69,5 +67,7 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_instance_norm = {.workspace = workspace, .run = run};
-const hl_kernel hl_cpu_instance_norm_grad = {.workspace = workspace, .run = run_grad};
+const hl_kernel hl_cpu_instance_norm = {
+    .workspace = workspace, .run = run, .takes_bf16 = hl_norm_takes_bf16};
+const hl_kernel hl_cpu_instance_norm_grad = {
+    .workspace = workspace, .run = run_grad, .takes_bf16 = hl_norm_takes_bf16};
