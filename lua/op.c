@@ -195,19 +195,24 @@ static const char *kind_name(hl_attr_kind k) {
   return names[k];
 }
 
-/* engine.ops(): the table as data: name, brief, math, args, attributes; for help and for tests. */
+/* engine.ops(): the table as data: name, brief, math, args, types, attributes; for help and for
+ * tests. */
 static int l_ops(lua_State *L) {
   lua_newtable(L);
   for (int i = 0, listed = 0; i < hl_op_count(); i++) {
     const hl_op *op = hl_op_at(i);
     if (op->internal) continue;
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     const char *const texts[] = {op->name, op->brief, op->math, op->args};
     static const char *const names[] = {"name", "brief", "math", "args"};
     for (int k = 0; k < 4; k++) {
       lua_pushstring(L, texts[k]);
       lua_setfield(L, -2, names[k]);
     }
+    lua_pushboolean(L, op->mutates == 0);
+    lua_setfield(L, -2, "bf16");
+    lua_pushinteger(L, op->kept_f32);
+    lua_setfield(L, -2, "kept_f32");
     lua_newtable(L);
     int n = 0;
     for (const hl_attr *a = op->attrs; a != NULL && a->name != NULL; a++) {

@@ -439,14 +439,15 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
+/* Calls an op with the values on the stack, one or two. */
 static int by_op(lua_State *L, const char *name) {
+  int n = lua_gettop(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "hilum.engine") != LUA_TTABLE || lua_getfield(L, -1, "op") != LUA_TTABLE)
     return luaL_error(L, "hilum.engine is not loaded");
   lua_getfield(L, -1, name);
-  lua_pushvalue(L, 1);
-  if (!lua_isnoneornil(L, 2)) lua_pushvalue(L, 2);
-  lua_call(L, lua_isnoneornil(L, 2) ? 1 : 2, 1);
+  for (int i = 1; i <= n; i++) lua_pushvalue(L, i);
+  lua_call(L, n, 1);
   return 1;
 }
 

@@ -38,9 +38,31 @@ local function cell(text)
   return (text:gsub("|", "\\|"))
 end
 
+-- The inputs that are f32 where the others are bf16. Bit 31 stands for the last one.
+local function kept_inputs(op)
+  local names, kept = {}, {}
+  for name in op.args:gmatch "[%a_]+" do names[#names + 1] = name end
+  for i, name in ipairs(names) do
+    local last = i == #names and op.kept_f32 & 1 << 31 ~= 0
+    if last or op.kept_f32 & 1 << (i - 1) ~= 0 then kept[#kept + 1] = name end
+  end
+  return kept
+end
+
+-- What is to be said about element types; nil if all inputs are of one of the usual three.
+local function types_text(op)
+  if not op.bf16 then return "f32 or f64, not bf16" end
+  local kept = kept_inputs(op)
+  if #kept == 0 then return nil end
+  local last = table.remove(kept)
+  local names = #kept == 0 and last .. " is" or table.concat(kept, ", ") .. " and " .. last .. " are"
+  return "beside bf16, " .. names .. " f32"
+end
+
 --- Help for one op, as lines of text.
 function reference.help(op)
-  local lines = { "-- " .. op.brief, call_text(op), "  " .. op.math }
+  local types = types_text(op)
+  local lines = { "-- " .. op.brief, call_text(op), "  " .. op.math, types and "  types: " .. types }
   for _, a in ipairs(op.attributes) do
     lines[#lines + 1] = string.format("  %s = %s -- %s; %s", a.name, default_text(a), kind_of(a)[1], a.doc)
   end
@@ -62,6 +84,8 @@ end
 
 local function page_entry(op)
   local lines = { "## " .. op.name, "", string.format("`%s` %s", call_text(op), op.brief), "", "    " .. op.math }
+  local types = types_text(op)
+  if types then lines[#lines + 1] = "\nTypes: " .. types .. "." end
   if #op.attributes > 0 then
     lines[#lines + 1] = "\n| attribute | default | kind | |\n|---|---|---|---|"
     for _, a in ipairs(op.attributes) do
@@ -85,7 +109,7 @@ function reference.page()
 
 Made from the engine's table of ops by `scripts/reference`; a test compares. `?` marks an input that may be left
 out, `…` one that may be repeated. On tensors an op is computed at once; on values of a program or a
-tape it is recorded.]] }
+tape it is recorded. Where nothing else is said, the inputs are all f32, all f64 or all bf16, and so is the result.]] }
   for _, op in ipairs(sorted_ops()) do parts[#parts + 1] = page_entry(op) end
   return table.concat(parts, "\n\n") .. "\n"
 end

@@ -126,6 +126,12 @@ like "$stdout" "^pad before=2 after=2 mode=reflect +2 +[0-9.]+ ms +[0-9.]+ GB/s 
 run "$HILUM" bench ops --only conv_grad_weight --size 6 --channels 2 --json
 is "$status" 0 "and as JSON"
 like "$stdout" '"gf_per_s":' "with what was computed in a second"
+run "$HILUM" bench ops --only mul --size 8 --channels 2 --dtype bf16
+is "$status" 0 "in bf16 too"
+like "$stdout" "image .1,2,8,8,8. bf16" "which is told"
+run "$HILUM" bench ops --dtype f16
+is "$status" 2 "an unknown type is a wrong command line"
+like "$stderr" "expected f32 or bf16, got 'f16'" "whose message says what there is"
 
 run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 2 --json
 is "$status" 0 "a training step is measured"

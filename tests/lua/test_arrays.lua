@@ -153,7 +153,7 @@ for _, case in ipairs {
   { "k is 5, but axis 2 has 4 elements", op.top_k, x, { axis = 2, k = 5 } },
   { "must have size 1, not 4", op.one_hot, x, { classes = 3, axis = 2 } },
   { "attribute 'exponent' is required", op.pow, x },
-  { "takes f32 or f64, not i16", op.gelu, hl.zeros({ 2 }, { dtype = "i16" }) },
+  { "takes f32, f64 or bf16, not i16", op.gelu, hl.zeros({ 2 }, { dtype = "i16" }) },
 } do
   raises(case[1], "a call", function() return case[2](table.unpack(case, 3)) end)
 end

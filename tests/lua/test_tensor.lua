@@ -75,6 +75,8 @@ t.ok(near and off > 9e-4 and off < 1.1e-3, "near: within a tolerance of the larg
 t.ok(not hl.tensor { 0 / 0 }:near(hl.tensor { 1 }), "NaN is near nothing")
 t.is(numbers(hl.op.less(x:at { 1 }, 3)), "1.0 1.0 0.0 0.0", "comparisons give 0 and 1")
 
+t.is(numbers(-hl.tensor { 1, -2 }), "-1.0 2.0", "a minus sign is neg")
+
 -- types
 local halves = hl.tensor { 1, 1 + 2 ^ -8, 1 + 3 * 2 ^ -8, 1 / 3, -2 ^ 100, 1 / 0, 65504 }
 t.is(numbers(halves:to("bf16"):to("f64")),
@@ -206,7 +208,7 @@ for block in text:gmatch "```lua\n(.-)```" do blocks[#blocks + 1] = block end
 local chunk = assert(load(table.concat(blocks, "\n"), "docs/tensors.md", "t",
   setmetatable({ print = function(...) printed[#printed + 1] = table.pack(...) end }, { __index = _G })))
 t.ok(xpcall(chunk, function(e) t.diag(debug.traceback(e)) end), "the examples in docs/tensors.md run")
-t.ok(#printed == 7 and printed[2][1] == 6.0, "and print what they say")
+t.ok(#printed == 8 and printed[2][1] == 6.0 and printed[6][1] == "f32", "and print what they say")
 t.ok(printed[#printed - 1][1] == true, "their gradient is right")
 
 t.done()
