@@ -31,6 +31,12 @@ HL_INLINE float hl_madd(float a, float b, float c) {
 #endif
 }
 
+/* For hl_kernel.takes_bf16: always. */
+static inline bool hl_always_bf16(const hl_call *c) {
+  (void)c;
+  return true;
+}
+
 static inline int64_t hl_ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }

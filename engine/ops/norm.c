@@ -67,11 +67,6 @@ void hl_norm_arriving(hl_norm *j, const hl_tensor *dy) {
   j->half_dy = hl_tensor_bf16(dy);
 }
 
-bool hl_norm_takes_bf16(const hl_call *c) {
-  (void)c;
-  return true;
-}
-
 /* ---- sums over `rows` rows that lie `step` numbers apart, lane by lane ---- */
 
 /* The sums are arrays of the function's own, so that they can live in registers. */

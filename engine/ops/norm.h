@@ -45,9 +45,6 @@ hl_norm hl_norm_begin(const hl_desc *x, double slope, void *work);
 void hl_norm_images(hl_norm *j, const hl_tensor *x, const hl_tensor *y);
 void hl_norm_arriving(hl_norm *j, const hl_tensor *dy);
 
-/* For hl_kernel.takes_bf16: images are widened row by row. */
-bool hl_norm_takes_bf16(const hl_call *c);
-
 /* Takes the sums; those of one image and channel are then added up in a fixed order. */
 void hl_norm_sums(hl_norm *j);
 void hl_norm_total(const hl_norm *j, int64_t image, int64_t channel, double sums[2]);

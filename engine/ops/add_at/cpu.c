@@ -3,6 +3,8 @@
 #include "kernel.h"
 #include "strided.h"
 
+#include <hilum/bf16.h>
+
 #include <string.h>
 
 /* The box as runs of numbers that are contiguous in the whole and in the part. */
@@ -11,14 +13,19 @@ typedef struct job {
   int64_t size[HL_MAX_RANK], step[HL_MAX_RANK];
   int64_t run;
   const float *part;
-  float *to; /* where the part begins */
+  float *to;                 /* where the part begins */
+  const uint16_t *half_part; /* the same in bf16 */
+  uint16_t *half_to;
   float scale;
 } job;
 
 static job job_of(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out) {
   const hl_add_at_attrs *a = c->attrs;
   const int64_t *stride = hl_tensor_strides(out[0]);
-  job j = {.run = 1, .part = hl_tensor_f32(in[1]), .scale = (float)a->scale};
+  job j = {.run = 1,
+           .part = hl_tensor_f32(in[1]),
+           .half_part = hl_tensor_bf16(in[1]),
+           .scale = (float)a->scale};
   int order[HL_MAX_RANK], axes = c->in[0].shape.rank;
   int64_t first = 0;
   hl_memory_order(&c->in[0], order);
@@ -36,7 +43,10 @@ static job job_of(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out)
   }
   j.rank = i;
   for (int k = 0; k < axes; k++) first += a->start.v[k] * stride[k];
-  j.to = hl_tensor_f32(out[0]) + first;
+  if (j.part != NULL)
+    j.to = hl_tensor_f32(out[0]) + first;
+  else
+    j.half_to = hl_tensor_bf16(out[0]) + first;
   return j;
 }
 
@@ -46,6 +56,11 @@ static void add(const float *restrict part, float *restrict to, int64_t n, float
     return;
   }
   for (int64_t i = 0; i < n; i++) to[i] += scale * part[i];
+}
+
+static void add_bf16(const uint16_t *restrict part, uint16_t *restrict to, int64_t n, float scale) {
+  for (int64_t i = 0; i < n; i++)
+    to[i] = hl_bf16_round(hl_bf16_widen(to[i]) + scale * hl_bf16_widen(part[i]));
 }
 
 /* Numbers [begin, end) of the part. */
@@ -58,30 +73,34 @@ static void range(int64_t begin, int64_t end, void *ctx) {
       to += rest % j->size[i] * j->step[i];
       rest /= j->size[i];
     }
-    add(j->part + begin, j->to + to, n, j->scale);
+    if (j->part != NULL)
+      add(j->part + begin, j->to + to, n, j->scale);
+    else
+      add_bf16(j->half_part + begin, j->half_to + to, n, j->scale);
     begin += n;
   }
 }
 
 typedef struct copying {
-  const float *from;
-  float *to;
+  const char *from;
+  char *to;
 } copying;
 
 static void copy(int64_t begin, int64_t end, void *ctx) {
   const copying *j = ctx;
-  memcpy(j->to + begin, j->from + begin, (size_t)(end - begin) * sizeof *j->to);
+  memcpy(j->to + begin, j->from + begin, (size_t)(end - begin));
 }
 
 static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *workspace,
                      hl_err *e) {
   (void)workspace;
   (void)e;
-  copying all = {hl_tensor_f32(in[0]), hl_tensor_f32(out[0])};
-  if (all.from != all.to) hl_parallel_for(hl_tensor_numel(in[0]), HL_GRAIN, copy, &all);
+  enum { BYTES = HL_GRAIN * sizeof(float) };
+  copying all = {hl_tensor_data(in[0]), hl_tensor_data(out[0])};
+  if (all.from != all.to) hl_parallel_for((int64_t)hl_tensor_bytes(in[0]), BYTES, copy, &all);
   job j = job_of(c, in, out);
   hl_parallel_for(hl_tensor_numel(in[1]), HL_GRAIN, range, &j);
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_add_at = {.run = run};
+const hl_kernel hl_cpu_add_at = {.run = run, .takes_bf16 = hl_always_bf16};

@@ -147,10 +147,10 @@ static hl_status run_eval_grad(const hl_call *c, hl_tensor *const *in, hl_tensor
 }
 
 const hl_kernel hl_cpu_batch_norm = {
-    .workspace = workspace, .run = run, .takes_bf16 = hl_norm_takes_bf16};
+    .workspace = workspace, .run = run, .takes_bf16 = hl_always_bf16};
 const hl_kernel hl_cpu_batch_norm_grad = {
-    .workspace = workspace, .run = run_grad, .takes_bf16 = hl_norm_takes_bf16};
+    .workspace = workspace, .run = run_grad, .takes_bf16 = hl_always_bf16};
 const hl_kernel hl_cpu_batch_norm_eval = {
-    .workspace = workspace, .run = run_eval, .takes_bf16 = hl_norm_takes_bf16};
+    .workspace = workspace, .run = run_eval, .takes_bf16 = hl_always_bf16};
 const hl_kernel hl_cpu_batch_norm_eval_grad = {
-    .workspace = workspace, .run = run_eval_grad, .takes_bf16 = hl_norm_takes_bf16};
+    .workspace = workspace, .run = run_eval_grad, .takes_bf16 = hl_always_bf16};

@@ -9,8 +9,9 @@ static hl_status shape(hl_call *c, hl_err *e) {
   const hl_dropout_attrs *a = c->attrs;
   const hl_desc *step = &c->in[1];
   char text[HL_DESC_TEXT];
-  if (c->in[0].dtype != HL_F32 && c->in[0].dtype != HL_F64)
-    return hl_fail(e, HL_ETYPE, "x must be f32 or f64, not %s", hl_dtype_name(c->in[0].dtype));
+  hl_dtype type = c->in[0].dtype;
+  if (type != HL_F32 && type != HL_F64 && type != HL_BF16)
+    return hl_fail(e, HL_ETYPE, "x must be f32, f64 or bf16, not %s", hl_dtype_name(type));
   if (step->dtype != HL_F64 || step->layout != HL_PLAIN || step->shape.rank != 1 ||
       step->shape.dim[0] != 1)
     return hl_fail(e, HL_ESHAPE, "step must be f64[1], not %s", hl_desc_text(step, text));

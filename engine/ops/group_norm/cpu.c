@@ -95,6 +95,6 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
 }
 
 const hl_kernel hl_cpu_group_norm = {
-    .workspace = workspace, .run = run, .takes_bf16 = hl_norm_takes_bf16};
+    .workspace = workspace, .run = run, .takes_bf16 = hl_always_bf16};
 const hl_kernel hl_cpu_group_norm_grad = {
-    .workspace = workspace, .run = run_grad, .takes_bf16 = hl_norm_takes_bf16};
+    .workspace = workspace, .run = run_grad, .takes_bf16 = hl_always_bf16};

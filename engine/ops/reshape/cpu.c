@@ -1,4 +1,4 @@
-#include <hilum/op.h>
+#include "kernel.h"
 
 #include <string.h>
 
@@ -13,4 +13,4 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_reshape = {.run = run};
+const hl_kernel hl_cpu_reshape = {.run = run, .takes_bf16 = hl_always_bf16};
