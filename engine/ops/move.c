@@ -9,9 +9,18 @@ enum { TALL = 16, WIDE = 256 };
 
 typedef struct job {
   hl_move m; /* axes in the order of the target's memory, merged where both sides allow it */
-  const float *from;
-  float *to;
+  bool half; /* numbers of two bytes */
+  const char *from;
+  char *to;
 } job;
+
+static const char *from_at(const job *j, int64_t i) {
+  return j->from + i * (j->half ? 2 : 4);
+}
+
+static char *to_at(const job *j, int64_t i) {
+  return j->to + i * (j->half ? 2 : 4);
+}
 
 /* Puts the axis with the longest steps first. */
 static void sort_axes(hl_move *m) {
@@ -50,20 +59,35 @@ static int64_t move_rows(const job *j, int64_t from, int64_t to, int64_t left, i
   int inner = m->rank - 1;
   int64_t rows = hl_min_i64(left, n / m->size[inner]);
   if (rows > 0)
-    hl_copy_rows(j->to + to, m->to[inner - 1], j->from + from, m->from[inner - 1], m->size[inner],
+    hl_copy_rows((float *)(void *)to_at(j, to), m->to[inner - 1],
+                 (const float *)(const void *)from_at(j, from), m->from[inner - 1], m->size[inner],
                  rows);
   return rows;
 }
 
-static void move_row(const float *restrict from, int64_t from_step, float *restrict to,
-                     int64_t to_step, int64_t n) {
-  if (from_step == 1 && to_step == 1)
-    memcpy(to, from, (size_t)n * sizeof *to);
-  else if (to_step == 1)
-    for (int64_t i = 0; i < n; i++) to[i] = from[i * from_step];
-  else
-    for (int64_t i = 0; i < n; i++) to[i * to_step] = from[i * from_step];
-}
+/* move_NAME: n numbers. transpose_NAME: `rows` lines of `columns` numbers, contiguous in the
+ * target, which are columns of the source. */
+#define NUMBERS(NAME, NUMBER)                                                                      \
+  static void move_##NAME(const void *source, int64_t from_step, void *target, int64_t to_step,    \
+                          int64_t n) {                                                             \
+    const NUMBER *restrict from = source;                                                          \
+    NUMBER *restrict to = target;                                                                  \
+    if (from_step == 1 && to_step == 1)                                                            \
+      memcpy(to, from, (size_t)n * sizeof *to);                                                    \
+    else if (to_step == 1)                                                                         \
+      for (int64_t i = 0; i < n; i++) to[i] = from[i * from_step];                                 \
+    else                                                                                           \
+      for (int64_t i = 0; i < n; i++) to[i * to_step] = from[i * from_step];                       \
+  }                                                                                                \
+  static void transpose_##NAME(const void *source, int64_t from_step, void *target,                \
+                               int64_t to_step, int64_t rows, int64_t columns) {                   \
+    const NUMBER *from = source;                                                                   \
+    NUMBER *to = target;                                                                           \
+    for (int64_t r = 0; r < rows; r++)                                                             \
+      for (int64_t c = 0; c < columns; c++) to[r * to_step + c] = from[c * from_step + r];         \
+  }
+NUMBERS(f32, float)
+NUMBERS(bf16, uint16_t)
 
 static void range(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
@@ -76,7 +100,8 @@ static void range(int64_t begin, int64_t end, void *ctx) {
     from += at[i] * m->from[i];
     to += at[i] * m->to[i];
   }
-  bool rows = inner > 0 && m->from[inner] == 1 && m->to[inner] == 1 && m->size[inner] <= 64;
+  bool rows =
+      !j->half && inner > 0 && m->from[inner] == 1 && m->to[inner] == 1 && m->size[inner] <= 64;
   for (int64_t n = end - begin; n > 0;) {
     int64_t several =
         rows && at[inner] == 0 ? move_rows(j, from, to, m->size[inner - 1] - at[inner - 1], n) : 0;
@@ -87,7 +112,8 @@ static void range(int64_t begin, int64_t end, void *ctx) {
       to += several * m->to[inner - 1];
     } else {
       int64_t row = hl_min_i64(m->size[inner] - at[inner], n);
-      move_row(j->from + from, m->from[inner], j->to + to, m->to[inner], row);
+      (j->half ? move_bf16 : move_f32)(from_at(j, from), m->from[inner], to_at(j, to), m->to[inner],
+                                       row);
       n -= row;
       at[inner] += row;
       from += row * m->from[inner];
@@ -133,24 +159,28 @@ static void tile(const job *j, int64_t number) {
   int64_t across = tiles_across(m), down = tiles_down(m), rest = number / across / down;
   int64_t x = number % across * WIDE, y = number / across % down * TALL;
   int64_t columns = hl_min_i64(WIDE, m->size[inner] - x);
-  int64_t rows = hl_min_i64(TALL, m->size[inner - 1] - y), step = m->from[inner];
-  const float *from = j->from + y + x * step;
-  float *to = j->to + y * m->to[inner - 1] + x;
+  int64_t rows = hl_min_i64(TALL, m->size[inner - 1] - y);
+  int64_t from = y + x * m->from[inner], to = y * m->to[inner - 1] + x;
   for (int i = inner - 2; i >= 0; i--) {
     from += rest % m->size[i] * m->from[i];
     to += rest % m->size[i] * m->to[i];
     rest /= m->size[i];
   }
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) to[r * m->to[inner - 1] + c] = from[c * step + r];
+  (j->half ? transpose_bf16 : transpose_f32)(from_at(j, from), m->from[inner], to_at(j, to),
+                                             m->to[inner - 1], rows, columns);
 }
 
 static void tiles(int64_t begin, int64_t end, void *ctx) {
   for (int64_t i = begin; i < end; i++) tile(ctx, i);
 }
 
-void hl_move_run(const hl_move *m, const float *from, float *to) {
-  job j = {.from = from, .to = to};
+void hl_move_run(const hl_move *m, const hl_tensor *from, int64_t from_first, const hl_tensor *to,
+                 int64_t to_first) {
+  job j = {.half = hl_tensor_dtype(from) == HL_BF16,
+           .from = hl_tensor_data(from),
+           .to = hl_tensor_data(to)};
+  j.from = from_at(&j, from_first);
+  j.to = to_at(&j, to_first);
   simplify(m, &j.m);
   if (is_transposition(&j.m)) {
     int64_t count = tiles_down(&j.m) * tiles_across(&j.m);

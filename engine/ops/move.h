@@ -1,4 +1,6 @@
-/* Copying f32 numbers from one arrangement to another. Private to the kernels of engine/ops. */
+/* Copying f32 or bf16 numbers from one arrangement to another. Private to the kernels of
+ * engine/ops.
+ */
 #ifndef HILUM_OPS_MOVE_H
 #define HILUM_OPS_MOVE_H
 
@@ -11,6 +13,8 @@ typedef struct hl_move {
   int64_t size[HL_MAX_RANK], from[HL_MAX_RANK], to[HL_MAX_RANK];
 } hl_move;
 
-void hl_move_run(const hl_move *m, const float *from, float *to);
+/* From element `from_first` of one tensor to element `to_first` of another, of the same type. */
+void hl_move_run(const hl_move *m, const hl_tensor *from, int64_t from_first, const hl_tensor *to,
+                 int64_t to_first);
 
 #endif

@@ -11,8 +11,8 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   memcpy(m.size, c->out[0].shape.dim, sizeof m.size);
   memcpy(m.to, hl_tensor_strides(out[0]), sizeof m.to);
   for (int i = 0; i < m.rank; i++) m.from[i] = hl_tensor_strides(in[0])[order->v[i]];
-  hl_move_run(&m, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]));
+  hl_move_run(&m, in[0], 0, out[0], 0);
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_permute = {.run = run};
+const hl_kernel hl_cpu_permute = {.run = run, .takes_bf16 = hl_always_bf16};

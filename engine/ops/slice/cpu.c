@@ -32,12 +32,12 @@ static hl_status slice_run(const hl_call *c, hl_tensor *const *in, hl_tensor *co
   const hl_slice_attrs *a = c->attrs;
   hl_move m = elements(out[0]);
   int64_t first = sliced(in[0], &a->start, &a->step, m.from);
-  hl_move_run(&m, hl_tensor_f32(in[0]) + first, hl_tensor_f32(out[0]));
+  hl_move_run(&m, in[0], first, out[0], 0);
   return HL_OK;
 }
 
 static void clear(int64_t begin, int64_t end, void *ctx) {
-  memset((float *)ctx + begin, 0, (size_t)(end - begin) * sizeof(float));
+  memset((char *)ctx + begin, 0, (size_t)(end - begin));
 }
 
 static hl_status slice_grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
@@ -45,13 +45,13 @@ static hl_status slice_grad_run(const hl_call *c, hl_tensor *const *in, hl_tenso
   (void)workspace;
   (void)e;
   const hl_slice_grad_attrs *a = c->attrs;
-  float *dx = hl_tensor_f32(out[0]);
-  hl_parallel_for(hl_tensor_numel(out[0]), HL_GRAIN, clear, dx);
+  enum { BYTES = HL_GRAIN * sizeof(float) };
+  hl_parallel_for((int64_t)hl_tensor_bytes(out[0]), BYTES, clear, hl_tensor_data(out[0]));
   hl_move m = elements(in[0]);
   int64_t first = sliced(out[0], &a->start, &a->step, m.to);
-  hl_move_run(&m, hl_tensor_f32(in[0]), dx + first);
+  hl_move_run(&m, in[0], 0, out[0], first);
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_slice = {.run = slice_run};
-const hl_kernel hl_cpu_slice_grad = {.run = slice_grad_run};
+const hl_kernel hl_cpu_slice = {.run = slice_run, .takes_bf16 = hl_always_bf16};
+const hl_kernel hl_cpu_slice_grad = {.run = slice_grad_run, .takes_bf16 = hl_always_bf16};
