@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+/* oneDNN's scratch is two to six times the slab's images: about 30 MiB for ELEMENTS. */
 enum {
-  VOXELS = 1 << 17, /* of y in a slab, about: enough to keep the processor busy */
-  SLICES = 8,       /* at least: neighbouring slabs read the slices between them twice */
+  ELEMENTS = 1 << 20, /* of the wider image in a slab, about */
+  LANES = 16,         /* channels are filled up to so many */
+  SLICES = 4,         /* at least: neighbouring slabs read the slices between them twice */
   ALIGNMENT = 64
 };
 
@@ -14,8 +16,12 @@ bool hl_slabs_takes(const hl_convolution *c) {
 
 /* Slices of y in a slab; 0: the batch is taken at once. */
 static int64_t thickness(const hl_convolution *c) {
-  int64_t slice = c->y[1] * c->y[2], slices = (VOXELS + slice - 1) / slice;
-  if (c->n * c->y[0] * slice <= VOXELS) return 0;
+  int64_t channels = c->in > c->out ? c->in : c->out;
+  int64_t slice = c->y[1] * c->y[2], seen = c->x[1] * c->x[2] * c->stride[0];
+  if (seen > slice) slice = seen; /* voxels that a slice of y needs on either side */
+  int64_t voxels = ELEMENTS / (channels > LANES ? channels : LANES);
+  int64_t slices = (voxels + slice - 1) / slice;
+  if (c->n * c->y[0] * slice <= voxels) return 0;
   return slices < SLICES ? SLICES : slices;
 }
 

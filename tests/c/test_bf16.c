@@ -146,6 +146,11 @@ static const large pieces[] = {
      {"slabs that see padding alone",
       {"1x1x6x128x128 image", "1x2x28x128x128 image"},
       "kernel=3 padding=12,1,1"}},
+    {"conv", {"pointwise to one", {"2x12x40x41x42 image", "1x12x1x1x1", "1"}, NULL}},
+    {"conv_grad_weight",
+     {"pointwise to one", {"2x12x40x41x42 image", "2x1x40x41x42 image"}, "kernel=1"}},
+    {"conv_grad_input",
+     {"pointwise to one", {"2x1x40x41x42 image", "1x12x1x1x1"}, "size=40,41,42"}},
     {"conv", {"a plane", {"1x3x9x40x41 image", "5x3x3x3x3", "5"}, "padding=1"}},
 };
 

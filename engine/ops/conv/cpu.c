@@ -68,13 +68,15 @@ static hl_status run(const hl_call *call, hl_conv_kind kind, hl_tensor *x, hl_te
                          bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_data(y), work, e);
 }
 
-/* Depth-wise ones are computed in f32: oneDNN has nothing fast for them. */
+/* Depth-wise ones are computed in f32: oneDNN has nothing fast for them. So are pointwise ones of a
+ * single channel, slab by slab: they hardly compute, and oneDNN fills the channel up to 16. */
 static bool in_bf16(const hl_call *call, hl_conv_kind kind) {
   hl_convolution c = convolution_of(call, kind), wide = c;
   wide.dtype = HL_F32;
   size_t bytes;
   hl_err reason = {0};
-  if (hl_depthwise_takes(&wide) || !hl_convolution_multiplies_bf16()) return false;
+  if (hl_depthwise_takes(&wide) || hl_pointwise_takes(&wide)) return false;
+  if (!hl_convolution_multiplies_bf16()) return false;
   return choose(&c)->workspace(&c, &bytes, &reason) != HL_EMISSING;
 }
 

@@ -351,6 +351,13 @@ static hl_status transpose_vjp(const hl_vjp *v, hl_err *e) {
 
 /* ---- definitions ---- */
 
+/* A slice of y comes from one slice of x. */
+static bool by_slabs(const hl_call *c) {
+  const hl_conv_attrs *a = c->attrs; /* the common beginning */
+  hl_conv_geometry g = hl_conv_geometry_of(c);
+  return g.kernel[0] == 1 && a->stride[0] == 1 && a->padding[0] == 0;
+}
+
 static const hl_sample conv_samples[] = {
     {"kernel 3", {"2x3x4x5x6 image", "5x3x3x3x3", "5"}, "padding=1"},
     {"no bias", {"1x8x5x4x6 image", "8x8x3x3x3"}, "padding=1"},
@@ -446,6 +453,7 @@ const hl_op hl_op_conv = {
     .attr_size = sizeof(hl_conv_attrs),
     .attrs = conv_schema,
     .samples = conv_samples,
+    .by_slabs = by_slabs,
     .kept_f32 = 3U << 1,
     .shape = conv_shape,
     .ref = conv_ref,
@@ -462,6 +470,7 @@ const hl_op hl_op_conv_grad_input = {
     .attr_size = sizeof(hl_conv_grad_input_attrs),
     .attrs = grad_input_schema,
     .samples = grad_input_samples,
+    .by_slabs = by_slabs,
     .kept_f32 = 1U << 1,
     .internal = true,
     .shape = grad_input_shape,
@@ -478,6 +487,7 @@ const hl_op hl_op_conv_grad_weight = {
     .attr_size = sizeof(hl_conv_grad_weight_attrs),
     .attrs = grad_weight_schema,
     .samples = grad_weight_samples,
+    .by_slabs = by_slabs,
     .internal = true,
     .shape = grad_weight_shape,
     .ref = grad_weight_ref,
@@ -493,6 +503,7 @@ const hl_op hl_op_conv_transpose = {
     .attr_size = sizeof(hl_conv_transpose_attrs),
     .attrs = transpose_schema,
     .samples = transpose_samples,
+    .by_slabs = by_slabs,
     .kept_f32 = 3U << 1,
     .shape = transpose_shape,
     .ref = to_input_ref,
