@@ -485,6 +485,12 @@ function op.min(x, attributes) end
 ---@return hl.tensor
 function op.minimum(a, b) end
 
+---Mish: smooth, close to x above 0 and to 0 far below.
+---`y = x * tanh(ln(1 + exp(x)))`
+---@param x hl.tensor|number
+---@return hl.tensor
+function op.mish(x) end
+
 ---@class (exact) hl.op.mix
 ---@field sizes? integer[] channels of each output; none: one output with all channels
 ---@field transpose? boolean use the transposed matrix
