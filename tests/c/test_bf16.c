@@ -158,7 +158,7 @@ static void check_piece(const large *p) {
   trial t;
   hl_err e = {0};
   result want = {0}, got = {0}, again = {0};
-  if (!trial_begin(&t, hl_op_find(p->op), &p->sample, HL_BF16)) return;
+  if (!trial_begin_in(&t, hl_op_find(p->op), &p->sample, HL_BF16)) return;
   bool good = run_trial(&t, false, &want, &e) == HL_OK && run_trial(&t, true, &got, &e) == HL_OK &&
               run_trial(&t, true, &again, &e) == HL_OK;
   double worst = good ? 0 : INFINITY;

@@ -511,7 +511,7 @@ static void check_coverage(const hl_op *op) {
 
 static void check_sample(const hl_op *op, const hl_sample *s, hl_dtype type) {
   trial t;
-  if (trial_begin(&t, op, s, type)) {
+  if (trial_begin_in(&t, op, s, type)) {
     if (op->attr_size > 0 && type == HL_F32) check_attributes(&t);
     check_shape(&t);
     if (hl_op_cpu(op) != NULL) {

@@ -137,7 +137,8 @@ static inline hl_rng stream(const trial *t, const char *purpose, int item) {
 }
 
 /* Reads a sample and draws its inputs, for a run in f32 or bf16. */
-static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sample, hl_dtype type) {
+static inline bool trial_begin_in(trial *t, const hl_op *op, const hl_sample *sample,
+                                  hl_dtype type) {
   memset(t, 0, sizeof *t);
   t->op = op;
   t->sample = sample;
@@ -160,6 +161,10 @@ static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sampl
   }
   if (!good) ok(false, "%s: the sample can be read (%s)", t->name, e.msg);
   return good;
+}
+
+static inline bool trial_begin(trial *t, const hl_op *op, const hl_sample *sample) {
+  return trial_begin_in(t, op, sample, HL_F32);
 }
 
 static inline void trial_end(trial *t) {
