@@ -131,7 +131,7 @@ is "$status" 0 "in bf16 too"
 like "$stdout" "image .1,2,8,8,8. bf16" "which is told"
 run "$HILUM" bench ops --dtype f16
 is "$status" 2 "an unknown type is a wrong command line"
-like "$stderr" "expected f32 or bf16, got 'f16'" "whose message says what there is"
+like "$stderr" "expected one of f32, bf16, got 'f16'" "whose message says what there is"
 
 run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 2 --json
 is "$status" 0 "a training step is measured"
