@@ -13,7 +13,7 @@ static void forward(int64_t begin, int64_t end, void *ctx) {
   HL_INDEPENDENT
   for (int64_t i = begin; i < end; i++) {
     float x = j.x[i], t = j.t[i];
-    float tail = hl_log1p_unit_f32(hl_exp_f32(-fabsf(x)));
+    float tail = hl_log1p_unit_f32(hl_exp_below_f32(-fabsf(x)));
     float present = (x < 0.0F ? -x : 0.0F) + tail, absent = (x > 0.0F ? x : 0.0F) + tail;
     j.y[i] = j.weight * t * present + (1.0F - t) * absent;
   }
@@ -24,7 +24,7 @@ static void backward(int64_t begin, int64_t end, void *ctx) {
   HL_INDEPENDENT
   for (int64_t i = begin; i < end; i++) {
     float x = j.x[i], t = j.t[i];
-    float z = hl_exp_f32(-fabsf(x));
+    float z = hl_exp_below_f32(-fabsf(x));
     float near = 1.0F / (1.0F + z), far = z * near;
     float p = x < 0.0F ? far : near, q = x < 0.0F ? near : far;
     j.y[i] = j.dy[i] * ((1.0F - t) * p - j.weight * t * q);

@@ -100,8 +100,8 @@ HL_INLINE float gelu_argument(float x) {
 }
 
 HL_INLINE float elu(float x, float alpha) {
-  float below = alpha * hl_expm1_below_f32(x < 0 ? x : 0);
-  return x > 0 ? x : x != x ? x : below;
+  float below = alpha * hl_expm1_below_f32(x);
+  return x > 0 ? x : below;
 }
 
 VALUE_KERNEL(neg, -x)
@@ -147,15 +147,16 @@ HL_INLINE float silu_slope(float x) {
 
 /* Beyond |x| = 16 the second terms are far below the last place, and their factors may overflow. */
 HL_INLINE float gelu_slope(float x) {
-  float near = x > 16.0F ? 16.0F : x < -16.0F ? -16.0F : x;
-  return hl_madd(near, 0.398942280F * hl_exp_f32(-0.5F * near * near), hl_normal_f32(x));
+  float bell, y = hl_normal_bell_f32(x, &bell);
+  return hl_madd(hl_within_f32(x, 16.0F), 0.398942280F * bell, y);
 }
 
 HL_INLINE float gelu_tanh_slope(float x) {
-  float near = x > 16.0F ? 16.0F : x < -16.0F ? -16.0F : x;
+  float near = hl_within_f32(x, 16.0F);
   float s = hl_sigmoid_f32(gelu_argument(near));
   float inner = hl_madd(3 * (float)HL_GELU_C3 * near, near, 1.0F);
-  return hl_madd(near * s * (1.0F - s), 2 * (float)HL_GELU_C1 * inner, s);
+  float y = hl_madd(near * s * (1.0F - s), 2 * (float)HL_GELU_C1 * inner, s);
+  return x != x ? x : y;
 }
 
 DERIVATIVE(d_exp, d *a)
