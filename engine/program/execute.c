@@ -41,7 +41,7 @@ static bool can_take(const hl_program *p, int i, int j) {
 static void choose_in_place(hl_program *p) {
   for (int i = 0; i < p->n_nodes; i++) {
     node *n = &p->nodes[i];
-    for (int j = 0; j < n->n_in && n->needed && n->takes < 0; j++)
+    for (int j = 0; j < n->n_in && n->needed && n->chain < 0 && n->takes < 0; j++)
       if (can_take(p, i, j)) n->takes = j;
   }
 }
@@ -55,6 +55,7 @@ hl_status hl_program_finish(hl_program *p, hl_err *e) {
   mark_needed(p, wanted);
   hl_host_free(wanted);
   find_last_uses(p);
+  HL_TRY(hl_fuse(p, e));
   choose_in_place(p);
   HL_TRY(hl_arena_plan(p, e));
   p->finished = true;
@@ -98,6 +99,7 @@ static hl_status make_outputs(run *r, const node *n, hl_tensor **out, hl_err *e)
   hl_program *p = r->p;
   for (int j = 0; j < n->n_out; j++) {
     const variable *v = &p->vars[n->out[j]];
+    if (v->passes) continue;
     if (v->slot >= 0)
       HL_TRY(hl_tensor_within(&out[j], r->arena, p->slots[v->slot].offset, &v->desc, e));
     else
@@ -107,13 +109,14 @@ static hl_status make_outputs(run *r, const node *n, hl_tensor **out, hl_err *e)
   return HL_OK;
 }
 
-static void release_dead(run *r, int i) {
+/* What node i used and is not needed after node `now`. */
+static void release_dead(run *r, int i, int now) {
   const node *n = &r->p->nodes[i];
   for (int j = 0; j < n->n_in + n->n_out; j++) {
     hl_var v = n->in[j]; /* inputs and outputs are one list */
     const variable *var = &r->p->vars[v];
     if (var->kind == VAR_BOUND || var->kind == VAR_INPUT) continue;
-    if (var->last_use > i) continue;
+    if (var->last_use > now) continue;
     hl_tensor_unref(r->value[v]);
     r->value[v] = NULL;
   }
@@ -132,8 +135,32 @@ static hl_status run_node(run *r, int i, hl_err *e) {
     HL_TRY(hl_call_execute(&c, in, out, n->scratch < 0 ? NULL : arena + p->slots[n->scratch].offset,
                            e));
   }
-  release_dead(r, i);
+  release_dead(r, i, i);
   return HL_OK;
+}
+
+static hl_status run_chain(run *r, const chain *c, hl_err *e) {
+  hl_program *p = r->p;
+  hl_tensor *operand[HL_CHAIN_OPERANDS], *result[HL_CHAIN_LINKS], *made[HL_MAX_ARGS];
+  for (int i = c->first; i <= c->last; i++) {
+    const node *n = &p->nodes[i];
+    hl_status s = n->needed ? make_outputs(r, n, made, e) : HL_OK;
+    if (s != HL_OK) return hl_at_scope(p, n->scope, s, e);
+  }
+  for (int k = 0; k < c->call.n_operands; k++) operand[k] = r->value[c->operand[k]];
+  for (int k = 0; k < c->call.n_results; k++) result[k] = r->value[c->result[k]];
+  if (!hl_ledger_is_counting(r->ledger)) hl_chain_run(&c->call, operand, result);
+  for (int i = c->first; i <= c->last; i++)
+    if (p->nodes[i].needed) release_dead(r, i, c->last);
+  return HL_OK;
+}
+
+/* The node, or the chain that begins with it. */
+static hl_status run_step(run *r, int i, hl_err *e) {
+  const node *n = &r->p->nodes[i];
+  if (n->chain >= 0) return run_chain(r, &r->p->chains[n->chain], e);
+  hl_status s = run_node(r, i, e);
+  return s == HL_OK ? s : hl_at_scope(r->p, n->scope, s, e);
 }
 
 static hl_status run_all(run *r, hl_err *e) {
@@ -144,8 +171,8 @@ static hl_status run_all(run *r, hl_err *e) {
   for (int i = 0; i < p->n_nodes; i++) {
     if (!p->nodes[i].needed) continue;
     if (hl_cancel_requested()) return hl_fail(e, HL_ECANCELLED, "stopped on request");
-    hl_status s = run_node(r, i, e);
-    if (s != HL_OK) return hl_at_scope(p, p->nodes[i].scope, s, e);
+    HL_TRY(run_step(r, i, e));
+    if (p->nodes[i].chain >= 0) i = p->chains[p->nodes[i].chain].last;
   }
   return HL_OK;
 }

@@ -147,7 +147,7 @@ static hl_status run_eval_grad(const hl_call *c, hl_tensor *const *in, hl_tensor
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_batch_norm = {workspace, run};
-const hl_kernel hl_cpu_batch_norm_grad = {workspace, run_grad};
-const hl_kernel hl_cpu_batch_norm_eval = {workspace, run_eval};
-const hl_kernel hl_cpu_batch_norm_eval_grad = {workspace, run_eval_grad};
+const hl_kernel hl_cpu_batch_norm = {.workspace = workspace, .run = run};
+const hl_kernel hl_cpu_batch_norm_grad = {.workspace = workspace, .run = run_grad};
+const hl_kernel hl_cpu_batch_norm_eval = {.workspace = workspace, .run = run_eval};
+const hl_kernel hl_cpu_batch_norm_eval_grad = {.workspace = workspace, .run = run_eval_grad};

@@ -42,7 +42,12 @@ static hl_status bce_run(const hl_call *c, hl_tensor *const *in, hl_tensor *cons
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_bce = {.run = bce_run};
+static void bce_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  job j = {in[0], in[1], NULL, y, (float)((const hl_bce_attrs *)attrs)->pos_weight};
+  forward(0, n, &j);
+}
+
+const hl_kernel hl_cpu_bce = {.run = bce_run, .stretch = bce_stretch};
 
 static hl_status bce_grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                               void *workspace, hl_err *e) {
@@ -55,4 +60,9 @@ static hl_status bce_grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor 
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_bce_grad = {.run = bce_grad_run};
+static void bce_grad_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  job j = {in[0], in[1], in[2], y, (float)((const hl_bce_attrs *)attrs)->pos_weight};
+  backward(0, n, &j);
+}
+
+const hl_kernel hl_cpu_bce_grad = {.run = bce_grad_run, .stretch = bce_grad_stretch};

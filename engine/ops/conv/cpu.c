@@ -111,7 +111,7 @@ static hl_status transpose(const hl_call *c, hl_tensor *const *in, hl_tensor *co
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_conv = {forward_workspace, forward};
-const hl_kernel hl_cpu_conv_grad_input = {grad_input_workspace, grad_input};
-const hl_kernel hl_cpu_conv_grad_weight = {grad_weight_workspace, grad_weight};
-const hl_kernel hl_cpu_conv_transpose = {grad_input_workspace, transpose};
+const hl_kernel hl_cpu_conv = {.workspace = forward_workspace, .run = forward};
+const hl_kernel hl_cpu_conv_grad_input = {.workspace = grad_input_workspace, .run = grad_input};
+const hl_kernel hl_cpu_conv_grad_weight = {.workspace = grad_weight_workspace, .run = grad_weight};
+const hl_kernel hl_cpu_conv_transpose = {.workspace = grad_input_workspace, .run = transpose};

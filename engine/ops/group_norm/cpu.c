@@ -96,5 +96,5 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_group_norm = {workspace, run};
-const hl_kernel hl_cpu_group_norm_grad = {workspace, run_grad};
+const hl_kernel hl_cpu_group_norm = {.workspace = workspace, .run = run};
+const hl_kernel hl_cpu_group_norm_grad = {.workspace = workspace, .run = run_grad};

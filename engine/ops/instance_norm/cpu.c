@@ -69,5 +69,5 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_instance_norm = {workspace, run};
-const hl_kernel hl_cpu_instance_norm_grad = {workspace, run_grad};
+const hl_kernel hl_cpu_instance_norm = {.workspace = workspace, .run = run};
+const hl_kernel hl_cpu_instance_norm_grad = {.workspace = workspace, .run = run_grad};

@@ -32,5 +32,5 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_pad = {workspace, run};
-const hl_kernel hl_cpu_pad_grad = {grad_workspace, run_grad};
+const hl_kernel hl_cpu_pad = {.workspace = workspace, .run = run};
+const hl_kernel hl_cpu_pad_grad = {.workspace = grad_workspace, .run = run_grad};

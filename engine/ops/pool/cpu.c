@@ -247,8 +247,8 @@ static hl_status run_global(const hl_call *c, hl_tensor *const *in, hl_tensor *c
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_max_pool = {NULL, run_max};
-const hl_kernel hl_cpu_max_pool_grad = {NULL, run_max_grad};
-const hl_kernel hl_cpu_avg_pool = {avg_workspace, run_avg};
-const hl_kernel hl_cpu_avg_pool_grad = {avg_grad_workspace, run_avg_grad};
-const hl_kernel hl_cpu_global_avg_pool = {global_workspace, run_global};
+const hl_kernel hl_cpu_max_pool = {.run = run_max};
+const hl_kernel hl_cpu_max_pool_grad = {.run = run_max_grad};
+const hl_kernel hl_cpu_avg_pool = {.workspace = avg_workspace, .run = run_avg};
+const hl_kernel hl_cpu_avg_pool_grad = {.workspace = avg_grad_workspace, .run = run_avg_grad};
+const hl_kernel hl_cpu_global_avg_pool = {.workspace = global_workspace, .run = run_global};

@@ -11,8 +11,12 @@ typedef struct job {
 } job;
 
 /* 0 for the functions without one. */
+static float parameter_in(const hl_unary_attrs *a) {
+  return a == NULL ? 0 : (float)a->parameter;
+}
+
 static float parameter_of(const hl_call *c) {
-  return c->op->attr_size == 0 ? 0 : (float)((const hl_unary_attrs *)c->attrs)->parameter;
+  return c->op->attr_size == 0 ? 0 : parameter_in(c->attrs);
 }
 
 /* ---- powers ---- */
@@ -75,7 +79,11 @@ static void d_pow(int64_t begin, int64_t end, void *ctx) {
     hl_parallel_for(hl_tensor_numel(in[0]), HL_GRAIN, NAME##_range, &j);                           \
     return HL_OK;                                                                                  \
   }                                                                                                \
-  const hl_kernel hl_cpu_##NAME = {.run = NAME##_run};
+  static void NAME##_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {     \
+    job j = {.x = in[0], .y = y, .parameter = parameter_in(attrs)};                                \
+    NAME##_range(0, n, &j);                                                                        \
+  }                                                                                                \
+  const hl_kernel hl_cpu_##NAME = {.run = NAME##_run, .stretch = NAME##_stretch};
 
 KERNEL(pow)
 
@@ -206,4 +214,10 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_unary_grad = {.run = grad_run};
+static void grad_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  const hl_unary_grad_attrs *a = attrs;
+  job j = {in[0], in[1], y, (float)a->parameter};
+  derivatives[a->function](0, n, &j);
+}
+
+const hl_kernel hl_cpu_unary_grad = {.run = grad_run, .stretch = grad_stretch};
