@@ -24,6 +24,7 @@ typedef struct variable {
   hl_var heir_to;    /* results of a chain: the value whose storage it takes over, or HL_NO_VAR */
   char *name;        /* inputs and bound values */
   hl_tensor *tensor; /* bound values; results of a live program */
+  hl_tensor *view;   /* passing values, once run: their place in the arena */
   bool used;         /* live programs: an op has read the tensor */
   uint64_t version;  /* of the tensor when it was first read, or made */
 } variable;
@@ -97,6 +98,8 @@ struct hl_program {
   slot *slots;
   int n_slots, cap_slots;
   size_t arena_bytes;
+  hl_tensor *arena;   /* since the first run; without memory between runs */
+  hl_tensor **values; /* per var, of the run in progress */
   hl_var *inputs, *outputs;
   int n_inputs, n_outputs, cap_inputs, cap_outputs;
   char text[512];

@@ -50,6 +50,7 @@ void hl_program_free(hl_program *p) {
   if (p == NULL) return;
   for (int i = 0; i < p->n_vars; i++) {
     hl_tensor_unref(p->vars[i].tensor);
+    hl_tensor_unref(p->vars[i].view);
     hl_host_free(p->vars[i].name);
   }
   for (int i = 0; i < p->n_nodes; i++) {
@@ -66,6 +67,8 @@ void hl_program_free(hl_program *p) {
   hl_host_free(p->blocks);
   hl_host_free(p->again);
   hl_host_free(p->scopes);
+  hl_tensor_unref(p->arena);
+  hl_host_free(p->values);
   hl_host_free(p->chains);
   hl_host_free(p->slots);
   hl_host_free(p->inputs);

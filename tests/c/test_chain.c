@@ -1,5 +1,4 @@
-/* Chains of elementwise ops: the numbers of the single ops bit for bit, in less memory; and that
- * running a program again allocates no more than its results. */
+/* Chains of elementwise ops: the numbers of the single ops bit for bit, in less memory. */
 #define TAP_LEDGER
 #include "tap.h"
 

@@ -88,7 +88,9 @@ void hl_program_keep_apart(hl_program *p);
 HL_MUST_CHECK hl_status hl_program_finish(hl_program *p, hl_err *e);
 
 /* Runs a finished program. `in` are the inputs in order (dense or not, exact shapes and types);
- * `out` receives one new reference per declared output. Polls hl_cancel_requested between ops. */
+ * `out` receives one new reference per declared output. Polls hl_cancel_requested between ops. From
+ * the second run on nothing is allocated but the outputs and, once, the bytes of all passing
+ * values, which the run before gave back. One run of a program at a time. */
 HL_MUST_CHECK hl_status hl_program_run(hl_program *p, int n_in, hl_tensor *const *in, int n_out,
                                        hl_tensor **out, hl_err *e);
 
