@@ -36,8 +36,8 @@ HL_INLINE lanes16 gather16(const float *from, int64_t step) {
   __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
 
 #define TURN(N)                                                                                    \
-  HL_INLINE void turn##N(const float *restrict from, int64_t from_step, float *restrict to,        \
-                         int64_t to_step) {                                                        \
+  static inline void turn##N(const float *restrict from, int64_t from_step, float *restrict to,    \
+                             int64_t to_step) {                                                    \
     lanes##N a = gather##N(from, from_step), b = gather##N(from + from_step, from_step);           \
     lanes##N c = gather##N(from + 2 * from_step, from_step);                                       \
     lanes##N d = gather##N(from + 3 * from_step, from_step);                                       \
@@ -48,21 +48,20 @@ HL_INLINE lanes16 gather16(const float *from, int64_t step) {
     store##N(to + 2 * to_step, FIRST##N(high_ab, high_cd));                                        \
     store##N(to + 3 * to_step, SECOND##N(high_ab, high_cd));                                       \
   }
+TURN(16)
+TURN(8)
 TURN(4)
 
-/* Wider only where the processor's registers are: the compiler takes such shuffles apart badly. */
-#if defined(__AVX512F__)
-TURN(16)
-enum { ROWS = 16 };
-#define TURN_MOST turn16
-#elif defined(__AVX__)
-TURN(8)
-enum { ROWS = 8 };
-#define TURN_MOST turn8
-#else
-enum { ROWS = 4 };
-#define TURN_MOST turn4
-#endif
+/* HL_LANES rows of four columns. */
+HL_INLINE void turn_most(const float *restrict from, int64_t from_step, float *restrict to,
+                         int64_t to_step) {
+  if (HL_LANES == 16)
+    turn16(from, from_step, to, to_step);
+  else if (HL_LANES == 8)
+    turn8(from, from_step, to, to_step);
+  else
+    turn4(from, from_step, to, to_step);
+}
 
 /* Few columns, and few rows; their number is known to the compiler. */
 HL_INLINE void turn_columns(const float *restrict from, int64_t from_step, float *restrict to,
@@ -122,7 +121,8 @@ void hl_turn(const float *restrict from, int64_t from_step, float *restrict to, 
     const float *x = from + c;
     float *y = to + c * to_step;
     int64_t r = 0;
-    for (; r + ROWS <= rows; r += ROWS) TURN_MOST(x + r * from_step, from_step, y + r, to_step);
+    for (; r + HL_LANES <= rows; r += HL_LANES)
+      turn_most(x + r * from_step, from_step, y + r, to_step);
     for (; r < whole; r += 4) turn4(x + r * from_step, from_step, y + r, to_step);
   }
   last_columns(from + quads, from_step, to + quads * to_step, to_step, whole, columns - quads);

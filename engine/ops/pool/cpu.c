@@ -126,8 +126,10 @@ STRETCH(1)
 /* The channels of one pooled voxel, stretch by stretch. */
 static void max_voxel(const job *j, const window *w, const float *x, float *y) {
   int64_t c = 0, n = j->channels;
-  for (; n - c >= 16; c += 16) max_16(j, w, x + c, y + c);
-  for (; n - c >= 8; c += 8) max_8(j, w, x + c, y + c);
+  if (HL_LANES >= 16)
+    for (; n - c >= 16; c += 16) max_16(j, w, x + c, y + c);
+  if (HL_LANES >= 8)
+    for (; n - c >= 8; c += 8) max_8(j, w, x + c, y + c);
   for (; n - c >= 4; c += 4) max_4(j, w, x + c, y + c);
   for (; c < n; c++) max_1(j, w, x + c, y + c);
 }
@@ -135,8 +137,10 @@ static void max_voxel(const job *j, const window *w, const float *x, float *y) {
 static void scatter_voxel(const job *j, const window *w, const float *x, const float *dy,
                           float *dx) {
   int64_t c = 0, n = j->channels;
-  for (; n - c >= 16; c += 16) scatter_16(j, w, x + c, dy + c, dx + c);
-  for (; n - c >= 8; c += 8) scatter_8(j, w, x + c, dy + c, dx + c);
+  if (HL_LANES >= 16)
+    for (; n - c >= 16; c += 16) scatter_16(j, w, x + c, dy + c, dx + c);
+  if (HL_LANES >= 8)
+    for (; n - c >= 8; c += 8) scatter_8(j, w, x + c, dy + c, dx + c);
   for (; n - c >= 4; c += 4) scatter_4(j, w, x + c, dy + c, dx + c);
   for (; c < n; c++) scatter_1(j, w, x + c, dy + c, dx + c);
 }
