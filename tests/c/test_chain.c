@@ -2,11 +2,10 @@
 #define TAP_LEDGER
 #include "tap.h"
 
-#include <hilum/parallel.h>
-#include <hilum/program.h>
-#include <hilum/rng.h>
+#include "trial.h"
 
-#include <stdlib.h>
+#include <hilum/program.h>
+
 #include <string.h>
 
 enum { POOL = 64, OPS = 40, RESULTS = 8 };
@@ -18,7 +17,7 @@ static const hl_desc row = {HL_F32, HL_IMAGE, {5, {1, 1, 1, 1, 19}}};
 static const hl_desc plane = {HL_F32, HL_IMAGE, {5, {2, 1, 1, 17, 19}}};
 static const hl_desc scalar = {HL_F32, HL_PLAIN, {0, {0}}};
 
-static hl_tensor *random_tensor(const hl_desc *d, uint32_t item) {
+static hl_tensor *numbers(const hl_desc *d, uint32_t item) {
   hl_err e = {0};
   hl_tensor *t;
   if (hl_tensor_zeros(&t, d, HL_MEM_DATA, "test", &e) != HL_OK) exit(1);
@@ -60,13 +59,13 @@ static const struct {
                {"bce", "pos_weight=2", 2},
                {"where", NULL, 3}};
 
-typedef struct trial {
+typedef struct example {
   hl_program *p;
   hl_tensor *input[5];
   int n_out;
   hl_tensor *out[RESULTS];
   hl_plan plan;
-} trial;
+} example;
 
 static int pick(hl_rng *r, int n) {
   int i = (int)(hl_rng_uniform(r) * n);
@@ -92,16 +91,16 @@ static hl_status add_op(hl_program *p, hl_rng *r, hl_var *pool, int *n, hl_err *
 
 /* Random ops on an image, a number for each channel, one for each x, a plane and a single number;
  * results: a loss, some values on the way, gradients. */
-static hl_status build(trial *t, uint32_t seed, bool apart, hl_err *e) {
+static hl_status build(example *t, uint32_t number, bool apart, hl_err *e) {
   const hl_desc *const descs[] = {&whole, &channel, &row, &plane, &scalar};
   hl_var pool[POOL], loss, grad[5];
   int n = 5;
   memset(t, 0, sizeof *t);
-  for (uint32_t i = 0; i < 5; i++) t->input[i] = random_tensor(descs[i], 10 * seed + i);
+  for (uint32_t i = 0; i < 5; i++) t->input[i] = numbers(descs[i], 10 * number + i);
   HL_TRY(hl_program_new(&t->p, false, e));
   if (apart) hl_program_keep_apart(t->p);
   for (int i = 0; i < 5; i++) HL_TRY(hl_program_input(t->p, "x", descs[i], &pool[i], e));
-  hl_rng r = hl_rng_stream(12, "ops", 0, seed);
+  hl_rng r = hl_rng_stream(12, "ops", 0, number);
   for (int i = 0; i < 5; i++) { /* everything takes part */
     HL_TRY(emit(t->p, "add", NULL, 2, (hl_var[]){pool[n == 5 ? 0 : n - 1], pool[i]}, &pool[n], e));
     n++;
@@ -117,16 +116,16 @@ static hl_status build(trial *t, uint32_t seed, bool apart, hl_err *e) {
   return hl_program_plan(t->p, &t->plan, e);
 }
 
-static hl_status run(trial *t, hl_err *e) {
+static hl_status run(example *t, hl_err *e) {
   return hl_program_run(t->p, 5, t->input, RESULTS, t->out, e);
 }
 
-static void forget(trial *t) {
+static void forget(example *t) {
   for (int i = 0; i < RESULTS; i++) hl_tensor_unref(t->out[i]);
   memset(t->out, 0, sizeof t->out);
 }
 
-static void trial_free(trial *t) {
+static void example_free(example *t) {
   forget(t);
   hl_program_free(t->p);
   for (int i = 0; i < 5; i++) hl_tensor_unref(t->input[i]);
@@ -144,7 +143,7 @@ static int chained(hl_program *p) {
   return n;
 }
 
-static size_t state(const trial *t) {
+static size_t state(const example *t) {
   return t->plan.peak[HL_MEM_CATEGORIES];
 }
 
@@ -152,25 +151,25 @@ static void random_programs(void) {
   enum { TRIALS = 40 };
   int equal = 0, links = 0, apart_links = 0, larger = 0;
   size_t bytes = 0, apart_bytes = 0;
-  for (uint32_t seed = 0; seed < TRIALS; seed++) {
-    trial joined, apart;
+  for (uint32_t number = 0; number < TRIALS; number++) {
+    example joined, apart;
     hl_err e = {0};
-    hl_status s = build(&joined, seed, false, &e);
-    if (s == HL_OK) s = build(&apart, seed, true, &e);
+    hl_status s = build(&joined, number, false, &e);
+    if (s == HL_OK) s = build(&apart, number, true, &e);
     if (s == HL_OK) s = run(&joined, &e);
     if (s == HL_OK) s = run(&apart, &e);
-    if (s != HL_OK && !succeeds(s, &e, "program %u", seed)) exit(1);
+    if (s != HL_OK && !succeeds(s, &e, "program %u", number)) exit(1);
     bool same = true;
     for (int i = 0; i < RESULTS; i++) same = same && same_bits(joined.out[i], apart.out[i]);
-    if (!same) tap_diag("program %u gives other bits when joined", seed);
+    if (!same) tap_diag("program %u gives other bits when joined", number);
     equal += same;
     links += chained(joined.p);
     apart_links += chained(apart.p);
     larger += state(&joined) > state(&apart) + 1024; /* single numbers may live longer */
     bytes += state(&joined);
     apart_bytes += state(&apart);
-    trial_free(&joined);
-    trial_free(&apart);
+    example_free(&joined);
+    example_free(&apart);
   }
   is_int(equal, TRIALS, "equal bits, joined and apart, gradients included");
   ok(links > 20 * TRIALS && apart_links == 0, "%d ops in chains, %d when apart", links,
@@ -203,7 +202,7 @@ static size_t composed(bool apart, hl_tensor *x, hl_tensor **y) {
 }
 
 static void composed_functions_need_no_images(void) {
-  hl_tensor *x = random_tensor(&whole, 1), *joined, *apart;
+  hl_tensor *x = numbers(&whole, 1), *joined, *apart;
   size_t one = hl_desc_bytes(&whole), less = composed(false, x, &joined);
   size_t more = composed(true, x, &apart);
   ok(less <= 2 * one + 64 && more > 4 * one,
@@ -216,7 +215,7 @@ static void composed_functions_need_no_images(void) {
 
 /* y = tanh(y / 2 + x) over and over: longer than a chain can be. */
 static void thousand_ops(void) {
-  hl_tensor *x = random_tensor(&whole, 1), *out[2];
+  hl_tensor *x = numbers(&whole, 1), *out[2];
   hl_err e = {0};
   for (int apart = 0; apart < 2; apart++) {
     hl_program *p;
@@ -243,7 +242,65 @@ static void thousand_ops(void) {
   hl_tensor_unref(x);
 }
 
+/* ---- every op that can be a link, on its samples ---- */
+
+/* The op and its negative, which makes a chain of it. */
+static hl_status with_negative(const trial *t, bool apart, hl_tensor **out, int *links, hl_err *e) {
+  hl_program *p;
+  hl_var in[INPUTS], y, minus;
+  HL_TRY(hl_program_new(&p, false, e));
+  if (apart) hl_program_keep_apart(p);
+  hl_status s = HL_OK;
+  for (int i = 0; i < t->n && s == HL_OK; i++)
+    s = hl_program_input(p, "x", hl_tensor_desc(t->narrow[i]), &in[i], e);
+  if (s == HL_OK)
+    s = hl_emit(p, t->op, t->op->attr_size > 0 ? &t->attrs : NULL, t->n, in, 1, &y, e);
+  if (s == HL_OK) s = emit(p, "neg", NULL, 1, &y, &minus, e);
+  if (s == HL_OK) s = hl_program_output(p, minus, HL_MEM_STATE, e);
+  if (s == HL_OK) s = hl_program_finish(p, e);
+  if (s == HL_OK) s = hl_program_run(p, t->n, t->narrow, 1, out, e);
+  *links = s == HL_OK ? chained(p) : 0;
+  hl_program_free(p);
+  return s;
+}
+
+static bool can_be_link(const trial *t) {
+  hl_err e = {0};
+  hl_call c = call_of(t, t->narrow);
+  return hl_call_shape(&c, &e) == HL_OK && hl_call_stretch(&c) != NULL;
+}
+
+/* Counts the sample if its op can be a link and the bits are those of the op alone. */
+static int links_on(const hl_op *op, const hl_sample *sample, int *tried) {
+  trial t;
+  int same = 0, links[2];
+  hl_err e = {0};
+  hl_tensor *out[2] = {0};
+  if (trial_begin(&t, op, sample) && can_be_link(&t)) {
+    (*tried)++;
+    bool ran = with_negative(&t, false, &out[0], &links[0], &e) == HL_OK &&
+               with_negative(&t, true, &out[1], &links[1], &e) == HL_OK;
+    same = ran && links[0] == 2 && links[1] == 0 && same_bits(out[0], out[1]);
+    if (!same) tap_diag("%s: %d links, %s", t.name, ran ? links[0] : 0, e.msg);
+  }
+  unref_all(2, out);
+  trial_end(&t);
+  return same;
+}
+
+static void every_op(void) {
+  int tried = 0, same = 0;
+  for (int i = 0; i < hl_op_count(); i++) {
+    const hl_op *op = hl_op_at(i);
+    for (const hl_sample *s = op->samples; s != NULL && s->name != NULL; s++)
+      same += links_on(op, s, &tried);
+  }
+  ok(tried > 100, "%d samples of ops that can be links", tried);
+  is_int(same, tried, "each gives the same bits in a chain");
+}
+
 int main(void) {
+  every_op();
   random_programs();
   composed_functions_need_no_images();
   thousand_ops();
