@@ -108,7 +108,7 @@ static void keep_operands(hl_program *p, const gathering *g) {
 }
 
 /* Ends the chain; a single op is none. */
-static hl_status close(hl_program *p, gathering *g, hl_err *e) {
+static hl_status end_chain(hl_program *p, gathering *g, hl_err *e) {
   if (g->c.call.n_links > 1) {
     HL_TRY(hl_reserve((void **)&p->chains, p->n_chains, &p->cap_chains, sizeof *p->chains, e));
     find_results(p, g);
@@ -135,10 +135,10 @@ hl_status hl_fuse(hl_program *p, hl_err *e) {
     const node *n = &p->nodes[i];
     if (!n->needed) continue;
     hl_stretch run = stretch_of(p, n);
-    if (run == NULL || !joins(p, &g, n)) HL_TRY(close(p, &g, e));
+    if (run == NULL || !joins(p, &g, n)) HL_TRY(end_chain(p, &g, e));
     if (run != NULL) add(p, &g, i, run);
   }
-  return close(p, &g, e);
+  return end_chain(p, &g, e);
 }
 
 void hl_program_keep_apart(hl_program *p) {
