@@ -99,11 +99,22 @@ void *hl_block_new(size_t bytes, size_t room) {
   return map_pages(size);
 }
 
+/* Gives up smaller blocks than this one until it fits; larger ones cost more to map anew. The lock
+ * is held. */
+static void make_room(size_t bytes, size_t room) {
+  for (int i = 0; i < pool.n && pool.kept + bytes > room;) {
+    size_t size = pool.bytes[i];
+    if (size < bytes)
+      munmap(remove_entry(i), size);
+    else
+      i++;
+  }
+}
+
 static bool keep(void *p, size_t bytes, size_t room) {
-  if (bytes > room) return false;
-  hl_block_trim(room - bytes);
   pthread_mutex_lock(&pool.lock);
-  bool fits = pool.n < MOST_KEPT;
+  make_room(bytes, room);
+  bool fits = pool.n < MOST_KEPT && pool.kept + bytes <= room;
   if (fits) {
     pool.block[pool.n] = p;
     pool.bytes[pool.n] = bytes;

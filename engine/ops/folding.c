@@ -1,8 +1,9 @@
 #include "folding.h"
 
+#include "turn.h"
 #include "vmath.h"
 
-enum { WIDE = 256, LANES = 16, TURNED = 64 };
+enum { WIDE = 256, LANES = 16, LINE = 64, TURNED = 64 };
 
 /* How one kind of fold goes over contiguous numbers. */
 typedef struct folder {
@@ -69,14 +70,64 @@ static double smaller(double a, double b) {
 #define exp_join add
 
 FOLDER(sum, 0, 0, (double)v, r + t)
-FOLDER(max, -INFINITY, 0, (double)v, ((t > r) | (t != t)) ? t : r)
-FOLDER(min, INFINITY, 0, (double)v, ((t < r) | (t != t)) ? t : r)
-FOLDER(max_abs, 0, 0, (double)fabsf(v), ((t > r) | (t != t)) ? t : r)
 FOLDER(product, 1, 0, (double)v, r *t)
 FOLDER(sum_abs, 0, 0, (double)fabsf(v), r + t)
 FOLDER(sum_square, 0, 0, (double)v *(double)v, r + t)
 FOLDER(spread, 0, 1, ((double)v - s) * ((double)v - s), r + t)
-FOLDER(exp, 0, 1, (double)hl_exp_f32(v - (float)s), r + t)
+
+/* Extremes need no f64: rows are folded in f32, LINE lanes of them. NaN wins. */
+#define EXTREME(NAME, START, TERM, WINS)                                                           \
+  static double NAME##_row(const float *restrict x, double s, int64_t n) {                         \
+    float lane[LINE];                                                                              \
+    int64_t i = 0;                                                                                 \
+    (void)s;                                                                                       \
+    for (int k = 0; k < LINE; k++) lane[k] = START;                                                \
+    for (; i + LINE <= n; i += LINE)                                                               \
+      for (int k = 0; k < LINE; k++) {                                                             \
+        float v = x[i + k], t = TERM, r = lane[k];                                                 \
+        lane[k] = ((t WINS r) | (t != t)) ? t : r;                                                 \
+      }                                                                                            \
+    for (int k = 0; i < n; i++, k++) {                                                             \
+      float v = x[i], t = TERM, r = lane[k];                                                       \
+      lane[k] = ((t WINS r) | (t != t)) ? t : r;                                                   \
+    }                                                                                              \
+    for (int k = 1; k < LINE; k++) lane[0] = (float)NAME##_join((double)lane[0], (double)lane[k]); \
+    return (double)lane[0];                                                                        \
+  }                                                                                                \
+  static void NAME##_each(const float *restrict x, const double *restrict shift,                   \
+                          double *restrict result, int64_t n) {                                    \
+    (void)shift;                                                                                   \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+      float v = x[i];                                                                              \
+      double r = result[i], t = (double)TERM;                                                      \
+      result[i] = ((t WINS r) | (t != t)) ? t : r;                                                 \
+    }                                                                                              \
+  }
+EXTREME(max, -INFINITY, v, >)
+EXTREME(min, INFINITY, v, <)
+EXTREME(max_abs, 0, fabsf(v), >)
+
+/* Exponentials first, in f32 and by the vector; then they are summed. */
+static double exp_row(const float *restrict x, double s, int64_t n) {
+  float term[WIDE];
+  double sum = 0;
+  for (int64_t i = 0; i < n; i += WIDE) {
+    int64_t w = hl_min_i64(WIDE, n - i);
+    for (int64_t k = 0; k < w; k++) term[k] = hl_exp_f32(x[i + k] - (float)s);
+    sum += sum_row(term, 0, w);
+  }
+  return sum;
+}
+
+static void exp_each(const float *restrict x, const double *restrict shift, double *restrict result,
+                     int64_t n) {
+  float term[WIDE];
+  for (int64_t i = 0; i < n; i += WIDE) {
+    int64_t w = hl_min_i64(WIDE, n - i);
+    for (int64_t k = 0; k < w; k++) term[k] = hl_exp_f32(x[i + k] - (float)shift[i + k]);
+    sum_each(term, NULL, result + i, w);
+  }
+}
 
 #define ENTRY(KIND, NAME, START) [HL_FOLD_##KIND] = {START, NAME##_row, NAME##_each, NAME##_join}
 static const folder folders[] = {ENTRY(SUM, sum, 0),
@@ -125,9 +176,7 @@ static void short_rows(const job *j, const float *x, int64_t rows, int64_t n, co
   float turned[TURNED * TURNED];
   for (int64_t first = 0; first < rows; first += TURNED) {
     int64_t count = hl_min_i64(TURNED, rows - first);
-    const float *from = x + first * n;
-    for (int64_t i = 0; i < n; i++)
-      for (int64_t k = 0; k < count; k++) turned[i * TURNED + k] = from[k * n + i];
+    hl_turn(x + first * n, n, turned, TURNED, count, n);
     for (int64_t i = 0; i < n; i++)
       j->f->each(turned + i * TURNED, moved(shift, first), result + first, count);
   }
@@ -161,6 +210,11 @@ static void start(double *result, int64_t n, double value) {
   for (int64_t i = 0; i < n; i++) result[i] = value;
 }
 
+static void start_range(int64_t begin, int64_t end, void *ctx) {
+  const job *j = ctx;
+  start(j->work + begin, end - begin, j->f->start);
+}
+
 static void chunk(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
   const hl_sum *s = j->sum;
@@ -190,7 +244,7 @@ static void finish(int64_t begin, int64_t end, void *ctx) {
 
 void hl_fold_run(const hl_sum *s, hl_fold kind, const float *x, const double *shift, double *work) {
   job j = {s, &folders[kind], x, shift, work};
-  if (!s->copies) start(work, s->out_numel, j.f->start);
+  if (!s->copies) hl_parallel_for(s->out_numel, HL_GRAIN, start_range, &j);
   if (s->chunks > 0) hl_parallel_for(s->size[s->split], s->grain, chunk, &j);
   if (s->copies) hl_parallel_for(s->out_numel, HL_GRAIN, finish, &j);
 }

@@ -1,5 +1,5 @@
-/* Reductions other than plain sums, over any axes, in f64 and in a fixed order. Private to the
- * kernels of engine/ops. The order and the chunks are those of hl_sum (sum.h). */
+/* Reductions over any axes, in f64 and in a fixed order. Private to the kernels of engine/ops. The
+ * order and the chunks are those of hl_sum (sum.h). */
 #ifndef HILUM_OPS_FOLDING_H
 #define HILUM_OPS_FOLDING_H
 

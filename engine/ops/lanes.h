@@ -16,6 +16,15 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
+/* Numbers in a register. Comparisons and shuffles of longer vectors are taken apart badly. */
+#if defined(__AVX512F__)
+#define HL_LANES 16
+#elif defined(__AVX__)
+#define HL_LANES 8
+#else
+#define HL_LANES 4
+#endif
+
 typedef float lanes16 __attribute__((vector_size(64)));
 typedef float lanes8 __attribute__((vector_size(32)));
 typedef float lanes4 __attribute__((vector_size(16)));

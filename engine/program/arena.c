@@ -19,13 +19,16 @@ static hl_status add_slot(hl_program *p, int at, size_t bytes, int32_t *out, hl_
 /* The slots of node i: its results and its workspace. */
 static hl_status slots_of(hl_program *p, int i, hl_err *e) {
   node *n = &p->nodes[i];
+  int from = n->chain >= 0 ? p->chains[n->chain].first : i;
   for (int j = 0; j < n->n_out; j++) {
     variable *v = &p->vars[n->out[j]];
-    if (v->is_output) continue; /* it outlives the run */
-    if (j == 0 && n->takes >= 0)
+    if (v->is_output || v->passes) continue; /* it outlives the run, or needs no storage */
+    if (v->heir_to != HL_NO_VAR)
+      v->slot = p->vars[v->heir_to].slot;
+    else if (j == 0 && n->takes >= 0)
       v->slot = p->vars[n->in[n->takes]].slot;
     else
-      HL_TRY(add_slot(p, i, hl_desc_bytes(&v->desc), &v->slot, e));
+      HL_TRY(add_slot(p, from, hl_desc_bytes(&v->desc), &v->slot, e));
     if (v->last_use > p->slots[v->slot].last) p->slots[v->slot].last = v->last_use;
   }
   hl_call c;

@@ -41,7 +41,7 @@ static bool can_take(const hl_program *p, int i, int j) {
 static void choose_in_place(hl_program *p) {
   for (int i = 0; i < p->n_nodes; i++) {
     node *n = &p->nodes[i];
-    for (int j = 0; j < n->n_in && n->needed && n->takes < 0; j++)
+    for (int j = 0; j < n->n_in && n->needed && n->chain < 0 && n->takes < 0; j++)
       if (can_take(p, i, j)) n->takes = j;
   }
 }
@@ -55,6 +55,7 @@ hl_status hl_program_finish(hl_program *p, hl_err *e) {
   mark_needed(p, wanted);
   hl_host_free(wanted);
   find_last_uses(p);
+  HL_TRY(hl_fuse(p, e));
   choose_in_place(p);
   HL_TRY(hl_arena_plan(p, e));
   p->finished = true;
@@ -66,8 +67,7 @@ hl_status hl_program_finish(hl_program *p, hl_err *e) {
 typedef struct run {
   hl_program *p;
   hl_ledger *ledger;
-  hl_tensor *arena;
-  hl_tensor **value; /* per var; owned */
+  hl_tensor **value; /* per var: inputs and outputs, owned by the run */
 } run;
 
 static void say_where(const hl_program *p, int i, char *text, size_t size) {
@@ -76,93 +76,115 @@ static void say_where(const hl_program *p, int i, char *text, size_t size) {
            p->scopes[n->scope].path);
 }
 
-/* The block of all passing values. If it does not fit, the place that needs it most is named. */
-static hl_status make_arena(run *r, hl_err *e) {
-  const hl_program *p = r->p;
-  hl_desc d = {HL_U8, HL_PLAIN, {1, {(int64_t)p->arena_bytes}}};
-  hl_err own = {0};
-  hl_status s =
-      hl_tensor_new(&r->arena, &d, r->ledger, HL_MEM_STATE, "the activations of a step", &own);
-  if (s == HL_OK) return HL_OK;
+/* If the block of all passing values does not fit, the place that needs it most is named. */
+static hl_status name_summit(const hl_program *p, hl_status code, hl_err *own, hl_err *e) {
   summit top = hl_arena_summit(p);
   char where[160];
   if (top.node >= 0) {
     say_where(p, top.node, where, sizeof where);
-    hl_err_prefix(&own, s, "most is needed at %s", where);
+    hl_err_prefix(own, code, "most is needed at %s", where);
   }
-  if (e != NULL && e->code == HL_OK) *e = own;
-  return s;
+  if (e != NULL && e->code == HL_OK) *e = *own;
+  return code;
 }
 
-static hl_status make_outputs(run *r, const node *n, hl_tensor **out, hl_err *e) {
-  hl_program *p = r->p;
-  for (int j = 0; j < n->n_out; j++) {
-    const variable *v = &p->vars[n->out[j]];
-    if (v->slot >= 0)
-      HL_TRY(hl_tensor_within(&out[j], r->arena, p->slots[v->slot].offset, &v->desc, e));
-    else
-      HL_TRY(hl_tensor_new(&out[j], &v->desc, r->ledger, v->category, n->op->name, e));
-    r->value[n->out[j]] = out[j];
+static const char arena_label[] = "the activations of a step";
+
+static hl_status new_arena(const hl_program *p, hl_ledger *l, hl_tensor **out, hl_err *e) {
+  hl_desc d = {HL_U8, HL_PLAIN, {1, {(int64_t)p->arena_bytes}}};
+  hl_err own = {0};
+  hl_status s = hl_tensor_new(out, &d, l, HL_MEM_STATE, arena_label, &own);
+  return s == HL_OK ? s : name_summit(p, s, &own, e);
+}
+
+/* Everything that stays the same from run to run, made by the first. */
+static hl_status prepare(hl_program *p, hl_err *e) {
+  if (p->values == NULL) p->values = hl_host_calloc((size_t)p->n_vars, sizeof(hl_tensor *));
+  if (p->values == NULL) return hl_fail(e, HL_ENOMEM, "no memory to run a program");
+  for (int i = 0; i < p->n_vars; i++) {
+    variable *v = &p->vars[i];
+    if (v->slot >= 0 && v->view == NULL)
+      HL_TRY(hl_tensor_within(&v->view, p->arena, p->slots[v->slot].offset, &v->desc, e));
   }
   return HL_OK;
 }
 
-static void release_dead(run *r, int i) {
-  const node *n = &r->p->nodes[i];
-  for (int j = 0; j < n->n_in + n->n_out; j++) {
-    hl_var v = n->in[j]; /* inputs and outputs are one list */
-    const variable *var = &r->p->vars[v];
-    if (var->kind == VAR_BOUND || var->kind == VAR_INPUT) continue;
-    if (var->last_use > i) continue;
-    hl_tensor_unref(r->value[v]);
-    r->value[v] = NULL;
+/* The arena with its memory. */
+static hl_status wake_arena(hl_program *p, hl_err *e) {
+  if (p->arena == NULL) return new_arena(p, hl_ledger_main(), &p->arena, e);
+  hl_err own = {0};
+  hl_status s = hl_tensor_wake(p->arena, arena_label, &own);
+  return s == HL_OK ? s : name_summit(p, s, &own, e);
+}
+
+static hl_status make_outputs(run *r, const node *n, hl_err *e) {
+  for (int j = 0; j < n->n_out; j++) {
+    const variable *v = &r->p->vars[n->out[j]];
+    if (v->is_output)
+      HL_TRY(hl_tensor_new(&r->value[n->out[j]], &v->desc, r->ledger, v->category, n->op->name, e));
   }
+  return HL_OK;
+}
+
+static hl_tensor *value_of(const run *r, hl_var v) {
+  const variable *x = &r->p->vars[v];
+  return x->kind == VAR_BOUND ? x->tensor : x->slot >= 0 ? x->view : r->value[v];
 }
 
 static hl_status run_node(run *r, int i, hl_err *e) {
   hl_program *p = r->p;
   const node *n = &p->nodes[i];
-  hl_tensor *in[HL_MAX_ARGS], *out[HL_MAX_ARGS] = {0};
-  HL_TRY(make_outputs(r, n, out, e));
-  for (int j = 0; j < n->n_in; j++) in[j] = r->value[n->in[j]];
-  if (!hl_ledger_is_counting(r->ledger)) {
-    hl_call c;
-    hl_node_call(p, n, &c);
-    char *arena = hl_tensor_data(r->arena);
-    HL_TRY(hl_call_execute(&c, in, out, n->scratch < 0 ? NULL : arena + p->slots[n->scratch].offset,
-                           e));
+  HL_TRY(make_outputs(r, n, e));
+  if (hl_ledger_is_counting(r->ledger)) return HL_OK;
+  hl_tensor *in[HL_MAX_ARGS], *out[HL_MAX_ARGS];
+  for (int j = 0; j < n->n_in; j++) in[j] = value_of(r, n->in[j]);
+  for (int j = 0; j < n->n_out; j++) out[j] = value_of(r, n->out[j]);
+  hl_call c;
+  hl_node_call(p, n, &c);
+  char *arena = hl_tensor_data(p->arena);
+  return hl_call_execute(&c, in, out, n->scratch < 0 ? NULL : arena + p->slots[n->scratch].offset,
+                         e);
+}
+
+static hl_status run_chain(run *r, const chain *c, hl_err *e) {
+  hl_program *p = r->p;
+  for (int i = c->first; i <= c->last; i++) {
+    const node *n = &p->nodes[i];
+    hl_status s = n->needed ? make_outputs(r, n, e) : HL_OK;
+    if (s != HL_OK) return hl_at_scope(p, n->scope, s, e);
   }
-  release_dead(r, i);
+  if (hl_ledger_is_counting(r->ledger)) return HL_OK;
+  hl_tensor *operand[HL_CHAIN_OPERANDS], *result[HL_CHAIN_LINKS];
+  for (int k = 0; k < c->call.n_operands; k++) operand[k] = value_of(r, c->operand[k]);
+  for (int k = 0; k < c->call.n_results; k++) result[k] = value_of(r, c->result[k]);
+  hl_chain_run(&c->call, operand, result);
   return HL_OK;
+}
+
+/* The node, or the chain that begins with it. */
+static hl_status run_step(run *r, int i, hl_err *e) {
+  const node *n = &r->p->nodes[i];
+  if (n->chain >= 0) return run_chain(r, &r->p->chains[n->chain], e);
+  hl_status s = run_node(r, i, e);
+  return s == HL_OK ? s : hl_at_scope(r->p, n->scope, s, e);
 }
 
 static hl_status run_all(run *r, hl_err *e) {
   hl_program *p = r->p;
-  HL_TRY(make_arena(r, e));
-  for (int i = 0; i < p->n_vars; i++)
-    if (p->vars[i].kind == VAR_BOUND) r->value[i] = hl_tensor_ref(p->vars[i].tensor);
   for (int i = 0; i < p->n_nodes; i++) {
     if (!p->nodes[i].needed) continue;
     if (hl_cancel_requested()) return hl_fail(e, HL_ECANCELLED, "stopped on request");
-    hl_status s = run_node(r, i, e);
-    if (s != HL_OK) return hl_at_scope(p, p->nodes[i].scope, s, e);
+    HL_TRY(run_step(r, i, e));
+    if (p->nodes[i].chain >= 0) i = p->chains[p->nodes[i].chain].last;
   }
   return HL_OK;
 }
 
-static hl_status run_begin(run *r, hl_program *p, hl_ledger *l, hl_err *e) {
-  memset(r, 0, sizeof *r);
-  r->p = p;
-  r->ledger = l;
-  r->value = hl_host_calloc((size_t)p->n_vars, sizeof(hl_tensor *));
-  if (r->value == NULL) return hl_fail(e, HL_ENOMEM, "no memory to run a program");
-  return HL_OK;
-}
-
-static void run_end(run *r) {
-  for (int i = 0; i < r->p->n_vars; i++) hl_tensor_unref(r->value[i]);
-  hl_tensor_unref(r->arena);
-  hl_host_free(r->value);
+static void drop_values(run *r) {
+  for (int i = 0; i < r->p->n_vars; i++) {
+    hl_tensor_unref(r->value[i]);
+    r->value[i] = NULL;
+  }
 }
 
 static hl_status feed(run *r, int n_in, hl_tensor *const *in, hl_err *e) {
@@ -187,12 +209,17 @@ hl_status hl_program_run(hl_program *p, int n_in, hl_tensor *const *in, int n_ou
   if (!p->finished) return hl_fail(e, HL_EINVAL, "finish the program before running it");
   if (n_out != p->n_outputs)
     return hl_fail(e, HL_EINVAL, "the program has %d outputs, not %d", p->n_outputs, n_out);
-  run r;
-  HL_TRY(run_begin(&r, p, hl_ledger_main(), e));
-  hl_status s = feed(&r, n_in, in, e);
-  if (s == HL_OK) s = run_all(&r, e);
-  for (int i = 0; i < n_out && s == HL_OK; i++) out[i] = hl_tensor_ref(r.value[p->outputs[i]]);
-  run_end(&r);
+  HL_TRY(wake_arena(p, e));
+  hl_status s = prepare(p, e);
+  if (s == HL_OK) {
+    run r = {p, hl_ledger_main(), p->values};
+    s = feed(&r, n_in, in, e);
+    if (s == HL_OK) s = run_all(&r, e);
+    for (int i = 0; i < n_out && s == HL_OK; i++)
+      out[i] = hl_tensor_ref(value_of(&r, p->outputs[i]));
+    drop_values(&r);
+  }
+  hl_tensor_rest(p->arena);
   return s;
 }
 
@@ -218,21 +245,26 @@ static void plan_read(const run *r, hl_plan *out) {
   say_where(p, top.node, out->where, sizeof out->where);
 }
 
+static hl_status plan_on(hl_program *p, hl_ledger *counting, hl_plan *out, hl_err *e) {
+  hl_tensor *arena = NULL;
+  run r = {p, counting, hl_host_calloc((size_t)p->n_vars, sizeof(hl_tensor *))};
+  if (r.value == NULL) return hl_fail(e, HL_ENOMEM, "no memory to plan a program");
+  hl_status s = feed_nothing(&r, e);
+  if (s == HL_OK) s = new_arena(p, counting, &arena, e);
+  if (s == HL_OK) s = run_all(&r, e);
+  if (s == HL_OK) plan_read(&r, out);
+  drop_values(&r);
+  hl_host_free(r.value);
+  hl_tensor_unref(arena);
+  return s;
+}
+
 hl_status hl_program_plan(hl_program *p, hl_plan *out, hl_err *e) {
   memset(out, 0, sizeof *out);
   if (!p->finished) return hl_fail(e, HL_EINVAL, "finish the program before planning it");
   hl_ledger *counting;
   HL_TRY(hl_ledger_new_counting(&counting, e));
-  run r;
-  hl_status s = run_begin(&r, p, counting, e);
-  if (s != HL_OK) {
-    hl_ledger_free(counting);
-    return s;
-  }
-  s = feed_nothing(&r, e);
-  if (s == HL_OK) s = run_all(&r, e);
-  if (s == HL_OK) plan_read(&r, out);
-  run_end(&r);
+  hl_status s = plan_on(p, counting, out, e);
   hl_ledger_free(counting);
   return s;
 }

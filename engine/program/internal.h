@@ -20,8 +20,11 @@ typedef struct variable {
   int32_t scope;
   int32_t slot;      /* where in the arena it lives, or -1: it has storage of its own */
   int32_t last_use;  /* node after which the value dies; -1: never used, INT32_MAX: never dies */
+  bool passes;       /* lives inside a chain only: no storage */
+  hl_var heir_to;    /* results of a chain: the value whose storage it takes over, or HL_NO_VAR */
   char *name;        /* inputs and bound values */
   hl_tensor *tensor; /* bound values; results of a live program */
+  hl_tensor *view;   /* passing values, once run: their place in the arena */
   bool used;         /* live programs: an op has read the tensor */
   uint64_t version;  /* of the tensor when it was first read, or made */
 } variable;
@@ -39,6 +42,7 @@ typedef struct node {
   bool needed;
   int32_t scratch; /* slot of its workspace, or -1 */
   int32_t takes;   /* input whose storage output 0 takes over, or -1 */
+  int32_t chain;   /* the chain that runs it, or -1 */
 } node;
 
 typedef struct block {
@@ -54,6 +58,14 @@ typedef struct stretch {
   int first, end;
 } stretch;
 
+/* Neighbouring elementwise nodes that run as one pass over memory. For the lives of values they are
+ * one moment: operands live until the last node, results from the first. */
+typedef struct chain {
+  int32_t first, last;
+  hl_chain call;
+  hl_var operand[HL_CHAIN_OPERANDS], result[HL_CHAIN_LINKS];
+} chain;
+
 /* A stretch of the arena, the one block in which a run's passing values live. */
 typedef struct slot {
   int32_t first, last; /* nodes between which it is in use */
@@ -66,7 +78,7 @@ typedef struct place {
 } place;
 
 struct hl_program {
-  bool live, finished, backward;
+  bool live, finished, backward, apart;
   variable *vars;
   int n_vars, cap_vars;
   node *nodes;
@@ -81,9 +93,13 @@ struct hl_program {
   place *scopes;
   int n_scopes, cap_scopes;
   int32_t scope;
+  chain *chains;
+  int n_chains, cap_chains;
   slot *slots;
   int n_slots, cap_slots;
   size_t arena_bytes;
+  hl_tensor *arena;   /* since the first run; without memory between runs */
+  hl_tensor **values; /* per var, of the run in progress */
   hl_var *inputs, *outputs;
   int n_inputs, n_outputs, cap_inputs, cap_outputs;
   char text[512];
@@ -97,6 +113,9 @@ hl_status hl_at_scope(const hl_program *p, int32_t scope, hl_status code, hl_err
 
 /* A description of node i's call with its input and output shapes. */
 void hl_node_call(const hl_program *p, const node *n, hl_call *c);
+
+/* Joins what can run as one pass; last uses are known. */
+HL_MUST_CHECK hl_status hl_fuse(hl_program *p, hl_err *e);
 
 /* Gives every passing value and workspace of a finished program its place in the arena. */
 HL_MUST_CHECK hl_status hl_arena_plan(hl_program *p, hl_err *e);

@@ -50,6 +50,7 @@ void hl_program_free(hl_program *p) {
   if (p == NULL) return;
   for (int i = 0; i < p->n_vars; i++) {
     hl_tensor_unref(p->vars[i].tensor);
+    hl_tensor_unref(p->vars[i].view);
     hl_host_free(p->vars[i].name);
   }
   for (int i = 0; i < p->n_nodes; i++) {
@@ -66,6 +67,9 @@ void hl_program_free(hl_program *p) {
   hl_host_free(p->blocks);
   hl_host_free(p->again);
   hl_host_free(p->scopes);
+  hl_tensor_unref(p->arena);
+  hl_host_free(p->values);
+  hl_host_free(p->chains);
   hl_host_free(p->slots);
   hl_host_free(p->inputs);
   hl_host_free(p->outputs);
@@ -108,6 +112,7 @@ static hl_status add_var(hl_program *p, var_kind kind, const hl_desc *like, hl_v
   v->scope = p->scope;
   v->last_use = -1;
   v->slot = -1;
+  v->heir_to = HL_NO_VAR;
   *out = p->n_vars++;
   return HL_OK;
 }
@@ -197,6 +202,7 @@ static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, nod
       p->open_block >= 0 && !p->inverting && p->blocks[p->open_block].rebuild ? p->open_block : -1;
   n->again = p->again_open && !p->inverting && !p->live ? p->n_again - 1 : -1;
   n->takes = -1;
+  n->chain = -1;
   n->scratch = -1;
   n->in = hl_host_calloc((size_t)(c->n_in + c->n_out), sizeof *n->in);
   if (c->op->attr_size > 0) n->attrs = hl_host_calloc(1, c->op->attr_size);
@@ -437,9 +443,10 @@ const char *hl_program_op_text(hl_program *p, int i) {
   }
   if (w >= 0 && used + (size_t)w < size) {
     used += (size_t)w;
-    snprintf(p->text + used, size - used, ") -> %%%d %s  %s%s", n->n_out > 0 ? n->out[0] : -1,
+    snprintf(p->text + used, size - used, ") -> %%%d %s  %s%s%s", n->n_out > 0 ? n->out[0] : -1,
              n->n_out > 0 ? hl_desc_text(&p->vars[n->out[0]].desc, d) : "",
-             p->scopes[n->scope].path, p->finished && !n->needed ? "  (dropped)" : "");
+             p->scopes[n->scope].path, p->finished && !n->needed ? "  (dropped)" : "",
+             n->chain >= 0 ? "  (chained)" : "");
   }
   return p->text;
 }

@@ -113,6 +113,17 @@ void hl_tensor_unref(hl_tensor *t) {
   hl_host_free(t);
 }
 
+void hl_tensor_rest(hl_tensor *t) {
+  storage *s = t->store;
+  hl_mem_free(s->ledger, s->data, s->bytes, s->category);
+  s->data = NULL;
+}
+
+hl_status hl_tensor_wake(hl_tensor *t, const char *label, hl_err *e) {
+  storage *s = t->store;
+  return hl_mem_alloc(s->ledger, &s->data, s->bytes, s->category, label, e);
+}
+
 const hl_desc *hl_tensor_desc(const hl_tensor *t) {
   return &t->desc;
 }

@@ -346,6 +346,31 @@ static void test_large_blocks(void) {
   hl_ledger_reset_peak(l);
 }
 
+/* A block that is worth keeping is not given up for a small one: fresh memory would be zero. */
+static void test_largest_block_is_kept(void) {
+#if defined(__SANITIZE_ADDRESS__)
+  tap_skip(2, "the sanitizer's allocator keeps nothing");
+#else
+  enum { MIB = 1 << 20, SMALL = 100000 };
+  hl_err e = {0};
+  hl_ledger *l = hl_ledger_main();
+  hl_ledger_reset_peak(l);
+  void *large = NULL, *medium = NULL, *small = NULL;
+  bool all = hl_mem_alloc(l, &medium, MIB, HL_MEM_STATE, "medium", &e) == HL_OK &&
+             hl_mem_alloc(l, &large, 8 * MIB, HL_MEM_STATE, "large", &e) == HL_OK;
+  if (all) *(int *)large = 42;
+  hl_mem_free(l, large, 8 * MIB, HL_MEM_STATE);
+  all = all && hl_mem_alloc(l, &small, SMALL, HL_MEM_STATE, "small", &e) == HL_OK;
+  hl_mem_free(l, medium, MIB, HL_MEM_STATE); /* does not fit beside the large one */
+  all = all && hl_mem_alloc(l, &large, 8 * MIB, HL_MEM_STATE, "large again", &e) == HL_OK;
+  ok(all, "blocks of three sizes");
+  is_int(all ? *(int *)large : 0, 42, "the largest one was kept");
+  hl_mem_free(l, large, 8 * MIB, HL_MEM_STATE);
+  hl_mem_free(l, small, SMALL, HL_MEM_STATE);
+  hl_ledger_reset_peak(l);
+#endif
+}
+
 static void test_failure_injection(void) {
   hl_err e = {0};
   hl_ledger *l = hl_ledger_main();
@@ -447,6 +472,7 @@ int main(void) {
   test_ledger_limits();
   test_ledger_counting();
   test_large_blocks();
+  test_largest_block_is_kept();
   test_failure_injection();
   test_parallel();
   return tap_done();

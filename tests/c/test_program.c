@@ -300,6 +300,26 @@ static void slices_gather(void) {
   hl_program_free(p);
 }
 
+/* From the second run on a program asks for its results and for the bytes of its arena, which are
+ * those of the run before: for each result a description, a storage and bytes. */
+static void steady_state(bool rebuild) {
+  enum { DEPTH = 5, RUNS = 4 };
+  net n;
+  hl_err e = {0};
+  long requests[RUNS];
+  succeeds(build(&n, DEPTH, rebuild, HL_F32, false, &e), &e, "build");
+  for (int i = 0; i < RUNS; i++) {
+    hl_test_fail_after(-1);
+    succeeds(run_net(&n, &e), &e, "run %d", i + 1);
+    requests[i] = hl_test_fail_after(-1);
+    for (int k = 0; k <= DEPTH && i < RUNS - 1; k++) hl_tensor_unref(n.result[k]);
+  }
+  for (int i = 1; i < RUNS; i++)
+    is_int(requests[i], 3 * (DEPTH + 1) + 1, "%s, run %d: allocations (the first: %ld)",
+           rebuild ? "rebuild" : "store", i + 1, requests[0]);
+  net_free(&n);
+}
+
 /* ---- what goes wrong ---- */
 
 static void misplaced_stretches(void) {
@@ -414,6 +434,8 @@ int main(void) {
   tape_computes_once();
   slices_gather();
   misplaced_stretches();
+  steady_state(true);
+  steady_state(false);
   bad_requests();
   errors_name_the_place();
   allocation_failures();

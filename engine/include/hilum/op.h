@@ -95,6 +95,10 @@ typedef struct hl_vjp {
 HL_MUST_CHECK hl_status hl_emit(hl_program *p, const hl_op *op, const void *attrs, int n_in,
                                 const hl_var *in, int n_out, hl_var *out, hl_err *e);
 
+/* An elementwise kernel on a stretch: n contiguous numbers of every input, as the output sees them,
+ * give n numbers of the output. y may be an input that the op names in `inplace`. */
+typedef void (*hl_stretch)(const void *attrs, const float *const *in, float *y, int64_t n);
+
 /* Kernel of one device. Tensors are dense; out[0] may share its storage with an input that the op
  * names in `inplace`. Kernels compute f32; a call with bf16 tensors reaches those that take it, and
  * the others with these tensors widened to f32 and their results rounded (engine/ops/widen.h). */
@@ -103,6 +107,7 @@ typedef struct hl_kernel {
   hl_status (*workspace)(const hl_call *c, size_t *bytes, hl_err *e);
   hl_status (*run)(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *workspace,
                    hl_err *e);
+  hl_stretch stretch; /* the same numbers for f32; NULL: not elementwise */
   /* Does run take this call, which has bf16 tensors, as it is? NULL: never. */
   bool (*takes_bf16)(const hl_call *c);
 } hl_kernel;
@@ -177,6 +182,32 @@ HL_MUST_CHECK hl_status hl_call_execute(const hl_call *c, hl_tensor *const *in,
                                         hl_tensor *const *out, void *workspace, hl_err *e);
 /* True if the call can run here: reference for f64, else a CPU kernel. */
 bool hl_call_supported(const hl_call *c);
+
+/* ---- chains: elementwise calls as one pass over memory ---- */
+
+enum { HL_CHAIN_LINKS = 32, HL_CHAIN_OPERANDS = 12, HL_LINK_INPUTS = 3 };
+
+typedef struct hl_link {
+  const hl_op *op;
+  const void *attrs;
+  hl_stretch run;
+  int n_in, in[HL_LINK_INPUTS]; /* i ≥ 0: what link i gives; -1 - k: operand k */
+  int result;                   /* number of the result that it writes; -1: it passes on only */
+} hl_link;
+
+typedef struct hl_chain {
+  hl_desc desc; /* of what every link gives */
+  int n_links, n_operands, n_results;
+  hl_link link[HL_CHAIN_LINKS];
+  hl_desc operand[HL_CHAIN_OPERANDS]; /* tensors that broadcast to desc */
+} hl_chain;
+
+/* How the call can be a link; NULL if it cannot. */
+hl_stretch hl_call_stretch(const hl_call *c);
+/* Runs all links stretch by stretch: the numbers of the single calls, bit for bit. A result may
+ * share its storage with an operand of its shape that no later link reads; if its own link does,
+ * the op must allow it (`inplace`). */
+void hl_chain_run(const hl_chain *c, hl_tensor *const *operand, hl_tensor *const *result);
 
 /* Describes the call and runs it eagerly: allocates outputs (HL_MEM_STATE), n_out at most
  * HL_MAX_ARGS. */

@@ -79,12 +79,18 @@ HL_MUST_CHECK hl_status hl_program_output(hl_program *p, hl_var v, hl_category c
 
 int hl_program_output_count(const hl_program *p);
 
-/* Drops what no output needs, decides where values die and which ops work in place. No op can be
+/* For comparisons: elementwise ops are then not joined into chains. Before finishing. */
+void hl_program_keep_apart(hl_program *p);
+
+/* Drops what no output needs, joins neighbouring elementwise ops into chains that run as one pass
+ * over memory (hl_chain_run), decides where values die and which ops work in place. No op can be
  * emitted afterwards. */
 HL_MUST_CHECK hl_status hl_program_finish(hl_program *p, hl_err *e);
 
 /* Runs a finished program. `in` are the inputs in order (dense or not, exact shapes and types);
- * `out` receives one new reference per declared output. Polls hl_cancel_requested between ops. */
+ * `out` receives one new reference per declared output. Polls hl_cancel_requested between ops. From
+ * the second run on nothing is allocated but the outputs and, once, the bytes of all passing
+ * values, which the run before gave back. One run of a program at a time. */
 HL_MUST_CHECK hl_status hl_program_run(hl_program *p, int n_in, hl_tensor *const *in, int n_out,
                                        hl_tensor **out, hl_err *e);
 

@@ -103,6 +103,12 @@ HL_MUST_CHECK hl_status hl_tensor_recast(hl_tensor **out, hl_tensor *t, const hl
 HL_MUST_CHECK hl_status hl_tensor_within(hl_tensor **out, hl_tensor *base, size_t offset,
                                          const hl_desc *d, hl_err *e);
 
+/* Gives the memory behind t back to the ledger, and takes as much anew, not initialised. Between
+ * the two, t and all views of its storage describe what has no data: so a program keeps the
+ * description of its values from run to run, but not their bytes. */
+void hl_tensor_rest(hl_tensor *t);
+HL_MUST_CHECK hl_status hl_tensor_wake(hl_tensor *t, const char *label, hl_err *e);
+
 /* A number that grows whenever elements of the tensor's storage are changed in place by
  * hl_tensor_set, fill, copy or an updating op; whoever changes them through a pointer says so by
  * hl_tensor_touch. Tapes notice by it that a value they need is gone. */

@@ -15,7 +15,11 @@
     hl_pairs_run(c, in, out, NAME##_rows);                                                         \
     return HL_OK;                                                                                  \
   }                                                                                                \
-  const hl_kernel hl_cpu_##NAME = {.run = NAME##_run};
+  static void NAME##_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {     \
+    (void)attrs;                                                                                   \
+    NAME##_rows(in[0], in[1], y, n);                                                               \
+  }                                                                                                \
+  const hl_kernel hl_cpu_##NAME = {.run = NAME##_run, .stretch = NAME##_stretch};
 
 KERNEL(less, a < b ? 1.0F : 0.0F)
 KERNEL(less_equal, a <= b ? 1.0F : 0.0F)

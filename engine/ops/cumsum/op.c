@@ -36,12 +36,14 @@ static const hl_attr attrs[] = {
     {"reverse", HL_A_BOOL, "0", offsetof(hl_cumsum_attrs, reverse), 0, 1, "begin at the end"},
     {0}};
 
-static const hl_sample samples[] = {{"channels", {"2x3x3x4x5 image"}, "axis=1"},
-                                    {"along z", {"2x3x4x5x6 image"}, "axis=2 reverse=1"},
-                                    {"plain", {"7x100"}, "axis=1"},
-                                    {"plain, first axis", {"70x100"}, "axis=0"},
-                                    {"one element", {"1"}, "axis=0"},
-                                    {0}};
+static const hl_sample samples[] = {
+    {"channels", {"2x3x3x4x5 image"}, "axis=1"},
+    {"along z", {"2x3x4x5x6 image"}, "axis=2 reverse=1"},
+    {"long lines of channels", {"2x70x2x3x5 image"}, "axis=1 reverse=1"},
+    {"plain", {"7x100"}, "axis=1"},
+    {"plain, first axis", {"70x100"}, "axis=0"},
+    {"one element", {"1"}, "axis=0"},
+    {0}};
 
 const hl_op hl_op_cumsum = {.name = "cumsum",
                             .brief = "Running sum along an axis.",

@@ -126,8 +126,10 @@ STRETCH(1)
 /* The channels of one pooled voxel, stretch by stretch. */
 static void max_voxel(const job *j, const window *w, const float *x, float *y) {
   int64_t c = 0, n = j->channels;
-  for (; n - c >= 16; c += 16) max_16(j, w, x + c, y + c);
-  for (; n - c >= 8; c += 8) max_8(j, w, x + c, y + c);
+  if (HL_LANES >= 16)
+    for (; n - c >= 16; c += 16) max_16(j, w, x + c, y + c);
+  if (HL_LANES >= 8)
+    for (; n - c >= 8; c += 8) max_8(j, w, x + c, y + c);
   for (; n - c >= 4; c += 4) max_4(j, w, x + c, y + c);
   for (; c < n; c++) max_1(j, w, x + c, y + c);
 }
@@ -135,8 +137,10 @@ static void max_voxel(const job *j, const window *w, const float *x, float *y) {
 static void scatter_voxel(const job *j, const window *w, const float *x, const float *dy,
                           float *dx) {
   int64_t c = 0, n = j->channels;
-  for (; n - c >= 16; c += 16) scatter_16(j, w, x + c, dy + c, dx + c);
-  for (; n - c >= 8; c += 8) scatter_8(j, w, x + c, dy + c, dx + c);
+  if (HL_LANES >= 16)
+    for (; n - c >= 16; c += 16) scatter_16(j, w, x + c, dy + c, dx + c);
+  if (HL_LANES >= 8)
+    for (; n - c >= 8; c += 8) scatter_8(j, w, x + c, dy + c, dx + c);
   for (; n - c >= 4; c += 4) scatter_4(j, w, x + c, dy + c, dx + c);
   for (; c < n; c++) scatter_1(j, w, x + c, dy + c, dx + c);
 }
@@ -247,8 +251,8 @@ static hl_status run_global(const hl_call *c, hl_tensor *const *in, hl_tensor *c
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_max_pool = {.workspace = NULL, .run = run_max};
-const hl_kernel hl_cpu_max_pool_grad = {.workspace = NULL, .run = run_max_grad};
+const hl_kernel hl_cpu_max_pool = {.run = run_max};
+const hl_kernel hl_cpu_max_pool_grad = {.run = run_max_grad};
 const hl_kernel hl_cpu_avg_pool = {.workspace = avg_workspace, .run = run_avg};
 const hl_kernel hl_cpu_avg_pool_grad = {.workspace = avg_grad_workspace, .run = run_avg_grad};
 const hl_kernel hl_cpu_global_avg_pool = {.workspace = global_workspace, .run = run_global};

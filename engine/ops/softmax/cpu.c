@@ -1,4 +1,5 @@
 #include "axis.h"
+#include "turn.h"
 #include "vmath.h"
 
 /* Lines are handled WIDTH at a time, neighbours in vector lanes. Where the axis is the innermost
@@ -20,7 +21,7 @@ typedef struct job {
   row_body row;
 } job;
 
-/* ---- tiles ---- */
+/* ---- tiles: w is known to the compiler where they are full ---- */
 
 HL_INLINE void tile_max(const float *a, float *max, int64_t n, int64_t step, int64_t w) {
   for (int64_t k = 0; k < w; k++) max[k] = a[k];
@@ -28,42 +29,41 @@ HL_INLINE void tile_max(const float *a, float *max, int64_t n, int64_t step, int
     for (int64_t k = 0; k < w; k++) max[k] = a[i * step + k] > max[k] ? a[i * step + k] : max[k];
 }
 
-static void softmax_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
-                         int64_t w) {
+HL_INLINE void softmax_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
+                            int64_t w) {
   (void)b;
   float max[WIDTH], factor[WIDTH];
   double sum[WIDTH] = {0};
   tile_max(a, max, n, step, w);
   for (int64_t i = 0; i < n; i++) {
     HL_INDEPENDENT
-    for (int64_t k = 0; k < w; k++) {
-      float p = hl_exp_f32(a[i * step + k] - max[k]);
-      y[i * step + k] = p;
-      sum[k] += (double)p;
-    }
+    for (int64_t k = 0; k < w; k++) y[i * step + k] = hl_exp_below_f32(a[i * step + k] - max[k]);
+    for (int64_t k = 0; k < w; k++) sum[k] += (double)y[i * step + k];
   }
-  for (int64_t k = 0; k < w; k++) factor[k] = (float)(1 / sum[k]);
+  for (int64_t k = 0; k < w; k++) factor[k] = 1.0F / (float)sum[k];
   for (int64_t i = 0; i < n; i++)
     for (int64_t k = 0; k < w; k++) y[i * step + k] *= factor[k];
 }
 
-static void log_softmax_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
-                             int64_t w) {
+HL_INLINE void log_softmax_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
+                                int64_t w) {
   (void)b;
-  float max[WIDTH], log_sum[WIDTH];
+  float max[WIDTH], term[WIDTH];
   double sum[WIDTH] = {0};
   tile_max(a, max, n, step, w);
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t k = 0; k < w; k++) sum[k] += (double)hl_exp_f32(a[i * step + k] - max[k]);
-  for (int64_t k = 0; k < w; k++) log_sum[k] = hl_log_f32((float)sum[k]);
+  for (int64_t i = 0; i < n; i++) {
+    for (int64_t k = 0; k < w; k++) term[k] = hl_exp_below_f32(a[i * step + k] - max[k]);
+    for (int64_t k = 0; k < w; k++) sum[k] += (double)term[k];
+  }
+  for (int64_t k = 0; k < w; k++) term[k] = hl_log_f32((float)sum[k]);
   for (int64_t i = 0; i < n; i++) {
     HL_INDEPENDENT
-    for (int64_t k = 0; k < w; k++) y[i * step + k] = a[i * step + k] - max[k] - log_sum[k];
+    for (int64_t k = 0; k < w; k++) y[i * step + k] = a[i * step + k] - max[k] - term[k];
   }
 }
 
-static void softmax_grad_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
-                              int64_t w) {
+HL_INLINE void softmax_grad_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
+                                 int64_t w) {
   float dot[WIDTH];
   double sum[WIDTH] = {0};
   for (int64_t i = 0; i < n; i++)
@@ -75,8 +75,8 @@ static void softmax_grad_tile(const float *a, const float *b, float *y, int64_t 
   }
 }
 
-static void log_softmax_grad_tile(const float *a, const float *b, float *y, int64_t n, int64_t step,
-                                  int64_t w) {
+HL_INLINE void log_softmax_grad_tile(const float *a, const float *b, float *y, int64_t n,
+                                     int64_t step, int64_t w) {
   float total[WIDTH];
   double sum[WIDTH] = {0};
   for (int64_t i = 0; i < n; i++)
@@ -117,14 +117,14 @@ static float row_max(const float *a, int64_t n) {
     for (int k = 1; k < LANES; k++) sum[0] += sum[k];                                              \
     return sum[0];                                                                                 \
   }
-ROW_SUM(sum_exp, hl_exp_f32(a[k] - max))
+ROW_SUM(sum_exp, hl_exp_below_f32(a[k] - max))
 ROW_SUM(sum_product, a[k] * b[k])
 ROW_SUM(sum_second, b[k])
 
 static void softmax_row(const float *a, const float *b, float *y, int64_t n) {
   float max = row_max(a, n), factor = (float)(1 / sum_exp(a, b, max, n));
   HL_INDEPENDENT
-  for (int64_t i = 0; i < n; i++) y[i] = hl_exp_f32(a[i] - max) * factor;
+  for (int64_t i = 0; i < n; i++) y[i] = hl_exp_below_f32(a[i] - max) * factor;
 }
 
 static void log_softmax_row(const float *a, const float *b, float *y, int64_t n) {
@@ -147,25 +147,13 @@ static void log_softmax_grad_row(const float *a, const float *b, float *y, int64
 
 /* ---- all lines ---- */
 
-/* `rows` lines of n elements to columns of a tile, and back. */
-__attribute__((noinline)) static void turn(const float *restrict rows, float *restrict tile,
-                                           int64_t n, int64_t count) {
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t k = 0; k < count; k++) tile[i * WIDTH + k] = rows[k * n + i];
-}
-
-static void turn_back(const float *restrict tile, float *restrict rows, int64_t n, int64_t count) {
-  for (int64_t k = 0; k < count; k++)
-    for (int64_t i = 0; i < n; i++) rows[k * n + i] = tile[i * WIDTH + k];
-}
-
 static void short_lines(const job *j, int64_t first, int64_t count) {
   float a[SHORT * WIDTH], b[SHORT * WIDTH];
   int64_t n = j->lines.size, at = first * n;
-  turn(j->a + at, a, n, count);
-  if (j->b != NULL) turn(j->b + at, b, n, count);
+  hl_turn(j->a + at, n, a, WIDTH, count, n);
+  if (j->b != NULL) hl_turn(j->b + at, n, b, WIDTH, count, n);
   j->tile(a, j->b == NULL ? NULL : b, a, n, WIDTH, count);
-  turn_back(a, j->y + at, n, count);
+  hl_turn(a, WIDTH, j->y + at, n, n, count);
 }
 
 static int64_t tiles_per_outer(const hl_lines *l) {
@@ -214,11 +202,18 @@ static void run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, t
 }
 
 #define KERNEL(NAME)                                                                               \
+  static void NAME##_tiles(const float *a, const float *b, float *y, int64_t n, int64_t step,      \
+                           int64_t w) {                                                            \
+    if (w == WIDTH && step == WIDTH)                                                               \
+      NAME##_tile(a, b, y, n, WIDTH, WIDTH);                                                       \
+    else                                                                                           \
+      NAME##_tile(a, b, y, n, step, w);                                                            \
+  }                                                                                                \
   static hl_status NAME##_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,       \
                               void *workspace, hl_err *e) {                                        \
     (void)workspace;                                                                               \
     (void)e;                                                                                       \
-    run(c, in, out, NAME##_tile, NAME##_row);                                                      \
+    run(c, in, out, NAME##_tiles, NAME##_row);                                                     \
     return HL_OK;                                                                                  \
   }                                                                                                \
   const hl_kernel hl_cpu_##NAME = {.run = NAME##_run};

@@ -87,6 +87,9 @@ static const hl_sample samples[] = {{"channels", {"2x3x3x4x5 image"}, NULL},
                                     {"plain, first axis", {"7x70"}, "axis=0"},
                                     {"long line", {"2x1000"}, "axis=1"},
                                     {"many lines", {"300x4"}, "axis=1"},
+                                    {"many lines of two", {"71x2"}, "axis=1"},
+                                    {"many lines of seven", {"71x7"}, "axis=1"},
+                                    {"many lines of 29", {"71x29"}, "axis=1"},
                                     {"one element", {"1"}, "axis=0"},
                                     {0}};
 static const hl_sample grad_samples[] = {

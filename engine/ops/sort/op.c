@@ -81,12 +81,14 @@ static const hl_sample sort_samples[] = {
     {"plain", {"3x200 distinct"}, "axis=1"},
     {"equal ones", {"60 binary"}, "axis=0"},
     {"equal ones, backwards", {"60 binary"}, "axis=0 descending=1"},
+    {"many equal ones", {"1000 binary"}, "axis=0 descending=1"},
     {"one element", {"1"}, "axis=0"},
     {0}};
 static const hl_sample top_k_samples[] = {
     {"channels", {"2x7x2x3x2 image"}, "axis=1 k=3"},
     {"smallest", {"3x200 distinct"}, "axis=1 k=9 descending=0"},
     {"equal ones", {"60 binary"}, "axis=0 k=40"},
+    {"few of many", {"3x900 distinct"}, "axis=1 k=7"},
     {"all", {"5x4"}, "axis=0 k=5"},
     {0}};
 

@@ -11,8 +11,12 @@ typedef struct job {
 } job;
 
 /* 0 for the functions without one. */
+static float parameter_in(const hl_unary_attrs *a) {
+  return a == NULL ? 0 : (float)a->parameter;
+}
+
 static float parameter_of(const hl_call *c) {
-  return c->op->attr_size == 0 ? 0 : (float)((const hl_unary_attrs *)c->attrs)->parameter;
+  return c->op->attr_size == 0 ? 0 : parameter_in(c->attrs);
 }
 
 /* ---- powers ---- */
@@ -75,7 +79,11 @@ static void d_pow(int64_t begin, int64_t end, void *ctx) {
     hl_parallel_for(hl_tensor_numel(in[0]), HL_GRAIN, NAME##_range, &j);                           \
     return HL_OK;                                                                                  \
   }                                                                                                \
-  const hl_kernel hl_cpu_##NAME = {.run = NAME##_run};
+  static void NAME##_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {     \
+    job j = {.x = in[0], .y = y, .parameter = parameter_in(attrs)};                                \
+    NAME##_range(0, n, &j);                                                                        \
+  }                                                                                                \
+  const hl_kernel hl_cpu_##NAME = {.run = NAME##_run, .stretch = NAME##_stretch};
 
 KERNEL(pow)
 
@@ -100,8 +108,8 @@ HL_INLINE float gelu_argument(float x) {
 }
 
 HL_INLINE float elu(float x, float alpha) {
-  float below = alpha * hl_expm1_below_f32(x < 0 ? x : 0);
-  return x > 0 ? x : x != x ? x : below;
+  float below = alpha * hl_expm1_below_f32(x);
+  return x > 0 ? x : below;
 }
 
 VALUE_KERNEL(neg, -x)
@@ -147,15 +155,16 @@ HL_INLINE float silu_slope(float x) {
 
 /* Beyond |x| = 16 the second terms are far below the last place, and their factors may overflow. */
 HL_INLINE float gelu_slope(float x) {
-  float near = x > 16.0F ? 16.0F : x < -16.0F ? -16.0F : x;
-  return hl_madd(near, 0.398942280F * hl_exp_f32(-0.5F * near * near), hl_normal_f32(x));
+  float bell, y = hl_normal_bell_f32(x, &bell);
+  return hl_madd(hl_within_f32(x, 16.0F), 0.398942280F * bell, y);
 }
 
 HL_INLINE float gelu_tanh_slope(float x) {
-  float near = x > 16.0F ? 16.0F : x < -16.0F ? -16.0F : x;
+  float near = hl_within_f32(x, 16.0F);
   float s = hl_sigmoid_f32(gelu_argument(near));
   float inner = hl_madd(3 * (float)HL_GELU_C3 * near, near, 1.0F);
-  return hl_madd(near * s * (1.0F - s), 2 * (float)HL_GELU_C1 * inner, s);
+  float y = hl_madd(near * s * (1.0F - s), 2 * (float)HL_GELU_C1 * inner, s);
+  return x != x ? x : y;
 }
 
 DERIVATIVE(d_exp, d *a)
@@ -205,4 +214,10 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_unary_grad = {.run = grad_run};
+static void grad_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  const hl_unary_grad_attrs *a = attrs;
+  job j = {in[0], in[1], y, (float)a->parameter};
+  derivatives[a->function](0, n, &j);
+}
+
+const hl_kernel hl_cpu_unary_grad = {.run = grad_run, .stretch = grad_stretch};

@@ -6,6 +6,14 @@ typedef struct job {
   float *out;
 } job;
 
+static void choose(const float *condition, const float *a, const float *b, float *y, int64_t n) {
+  HL_INDEPENDENT
+  for (int64_t i = 0; i < n; i++) {
+    float first = a[i], second = b[i];
+    y[i] = condition[i] != 0 ? first : second;
+  }
+}
+
 static void range(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
   hl_reader r[3];
@@ -13,13 +21,7 @@ static void range(int64_t begin, int64_t end, void *ctx) {
   for (int64_t i = begin; i < end; i += j->walk.block) {
     int64_t n = hl_min_i64(j->walk.block, end - i);
     const float *condition = hl_reader_get(&r[0], i, n), *a = hl_reader_get(&r[1], i, n);
-    const float *b = hl_reader_get(&r[2], i, n);
-    float *y = j->out + i;
-    HL_INDEPENDENT
-    for (int64_t k = 0; k < n; k++) {
-      float first = a[k], second = b[k];
-      y[k] = condition[k] != 0 ? first : second;
-    }
+    choose(condition, a, hl_reader_get(&r[2], i, n), j->out + i, n);
   }
 }
 
@@ -35,4 +37,9 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_where = {.run = run};
+static void stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  (void)attrs;
+  choose(in[0], in[1], in[2], y, n);
+}
+
+const hl_kernel hl_cpu_where = {.run = run, .stretch = stretch};
