@@ -5,15 +5,11 @@
 
 #include <hilum/bf16.h>
 
-enum {
-  STRETCH = 1 << 18, /* elements at a time: 1 MiB in f32 */
-  ALIGNMENT = 64
-};
+enum { ALIGNMENT = 64 };
 
 /* The call in f32 and where its tensors lie in the scratch. */
 typedef struct wide {
   hl_call call;
-  int64_t stretch; /* elements at a time of an elementwise op; 0: the whole call at once */
   size_t in[HL_MAX_ARGS], out[HL_MAX_ARGS]; /* offsets of what is widened */
   size_t own, bytes;                        /* the kernel's scratch; all in all */
 } wide;
@@ -44,21 +40,17 @@ static int taken_over(const wide *w, const hl_call *c) {
   return -1;
 }
 
-static void widen_desc(hl_desc *d, int64_t stretch) {
+static void widen_desc(hl_desc *d) {
   if (d->dtype == HL_BF16) d->dtype = HL_F32;
-  if (stretch > 0) *d = (hl_desc){d->dtype, HL_PLAIN, {1, {stretch}}};
 }
 
-/* Every tensor of a stretch has its own f32 numbers; otherwise those that are bf16. */
 static hl_status lay_out(wide *w, const hl_call *c, const hl_kernel *k, hl_err *e) {
   *w = (wide){.call = *c};
-  int64_t n = hl_shape_numel(&c->out[0].shape);
-  if (c->op->elementwise) w->stretch = n < STRETCH ? hl_max_i64(n, 1) : STRETCH;
   for (int i = 0; i < c->n_in; i++) {
-    widen_desc(&w->call.in[i], w->stretch);
+    widen_desc(&w->call.in[i]);
     if (c->in[i].dtype == HL_BF16) w->in[i] = claim(w, &w->call.in[i]);
   }
-  for (int i = 0; i < c->n_out; i++) widen_desc(&w->call.out[i], w->stretch);
+  for (int i = 0; i < c->n_out; i++) widen_desc(&w->call.out[i]);
   int taken = taken_over(w, c);
   for (int i = 0; i < c->n_out; i++) {
     if (c->out[i].dtype != HL_BF16) continue;
@@ -73,6 +65,8 @@ static hl_status lay_out(wide *w, const hl_call *c, const hl_kernel *k, hl_err *
 
 hl_status hl_widen_workspace(const hl_call *c, const hl_kernel *k, size_t *bytes, hl_err *e) {
   wide w;
+  *bytes = 0;
+  if (k->stretch != NULL) return HL_OK;
   if (hl_widen_by_slabs(c)) return hl_widen_slabs_workspace(c, k, bytes, e);
   HL_TRY(lay_out(&w, c, k, e));
   *bytes = w.bytes;
@@ -123,64 +117,50 @@ static hl_status run_whole(const wide *w, const hl_call *c, const hl_kernel *k,
   return s;
 }
 
-/* ---- stretches ---- */
+/* ---- elementwise ops ---- */
 
 typedef struct stretches {
+  const void *attrs;
+  hl_stretch run;
   hl_walk walk;
-  int operands;
   const uint16_t *from[HL_OPERANDS];
   uint16_t *to;
-  float *in[HL_OPERANDS], *out;
-  int64_t begin; /* of the stretch at hand */
 } stretches;
 
-static void widen_range(int64_t begin, int64_t end, void *ctx) {
+/* Operands that repeat within a block are widened once; begin is a multiple of the block. */
+static void stretch_range(int64_t begin, int64_t end, void *ctx) {
   const stretches *j = ctx;
-  for (int k = 0; k < j->operands; k++)
-    hl_walk_fill_bf16(&j->walk, k, j->from[k], j->begin + begin, end - begin, j->in[k] + begin);
+  const hl_walk *w = &j->walk;
+  float in[HL_OPERANDS][HL_BLOCK], y[HL_BLOCK];
+  const float *operand[HL_OPERANDS] = {in[0], in[1], in[2]};
+  for (int64_t i = begin; i < end; i += w->block) {
+    int64_t n = hl_min_i64(w->block, end - i);
+    for (int k = 0; k < w->operands; k++)
+      if (i == begin || w->block % w->period[k] != 0)
+        hl_walk_fill_bf16(w, k, j->from[k], i, n, in[k]);
+    j->run(j->attrs, operand, y, n);
+    hl_bf16_round_all(j->to + i, y, n);
+  }
 }
 
-static void round_range(int64_t begin, int64_t end, void *ctx) {
-  const stretches *j = ctx;
-  hl_bf16_round_all(j->to + j->begin + begin, j->out + begin, end - begin);
-}
-
-static hl_status run_stretch(wide *w, const hl_call *c, const hl_kernel *k, stretches *j, int64_t n,
-                             char *work, hl_err *e) {
-  tensors t;
-  w->stretch = n;
-  for (int i = 0; i < c->n_in; i++) w->call.in[i].shape.dim[0] = n;
-  w->call.out[0].shape.dim[0] = n;
-  HL_TRY(make(w, c, NULL, NULL, work, &t, e));
-  hl_parallel_for(n, HL_GRAIN, widen_range, j);
-  hl_status s = k->run(&w->call, t.in, t.out, work + w->own, e);
-  if (s == HL_OK) hl_parallel_for(n, HL_GRAIN, round_range, j);
-  let_go(w, &t);
-  return s;
-}
-
-static hl_status run_stretches(wide *w, const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
-                               hl_tensor *const *out, char *work, hl_err *e) {
-  stretches j = {.operands = c->n_in, .to = hl_tensor_bf16(out[0])};
+static hl_status run_stretches(const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
+                               hl_tensor *const *out) {
+  stretches j = {.attrs = c->attrs, .run = k->stretch, .to = hl_tensor_bf16(out[0])};
   const hl_desc *operand[HL_OPERANDS];
   for (int i = 0; i < c->n_in; i++) {
     operand[i] = &c->in[i];
     j.from[i] = hl_tensor_bf16(in[i]);
-    j.in[i] = (float *)(void *)(work + w->in[i]);
   }
-  j.out = (float *)(void *)(work + w->out[0]);
   hl_walk_make(&j.walk, &c->out[0], c->n_in, operand);
-  int64_t n = hl_shape_numel(&c->out[0].shape), most = w->stretch;
-  for (; j.begin < n; j.begin += most)
-    HL_TRY(run_stretch(w, c, k, &j, hl_min_i64(most, n - j.begin), work, e));
+  hl_parallel_for(j.walk.numel, HL_GRAIN / j.walk.block * j.walk.block, stretch_range, &j);
   return HL_OK;
 }
 
 hl_status hl_widen_run(const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
                        hl_tensor *const *out, void *workspace, hl_err *e) {
   wide w;
+  if (k->stretch != NULL) return run_stretches(c, k, in, out);
   if (hl_widen_by_slabs(c)) return hl_widen_slabs_run(c, k, in, out, workspace, e);
   HL_TRY(lay_out(&w, c, k, e));
-  return w.stretch > 0 ? run_stretches(&w, c, k, in, out, workspace, e)
-                       : run_whole(&w, c, k, in, out, workspace, e);
+  return run_whole(&w, c, k, in, out, workspace, e);
 }

@@ -1,9 +1,9 @@
 /* Calls with bf16 tensors for kernels that know f32 alone: the tensors are widened into scratch,
  * the kernel runs in f32, its results are rounded.
  *
- * Elementwise ops go through their tensors in stretches, and ops that can be computed by slabs in
- * slabs: they need little scratch, whatever the size. Other ops have all their bf16 tensors beside
- * them in f32 for as long as they run. Private to engine/ops. */
+ * Kernels that have a `stretch` go through their tensors in stretches that stay in the first-level
+ * cache; ops that can be computed by slabs need f32 room for slabs. Other ops have all their bf16
+ * tensors beside them in f32 for as long as they run. Private to engine/ops. */
 #ifndef HILUM_OPS_WIDEN_H
 #define HILUM_OPS_WIDEN_H
 

@@ -139,9 +139,6 @@ struct hl_op {
   bool internal;    /* part of another op's gradient: not offered in Lua, not differentiated */
   bool constant;    /* deliberately without gradient (comparisons, sorting, …) */
   bool any_type;    /* takes every element type (cast) */
-  /* Element i of the one output follows from elements i of the inputs, which broadcast to it: the
-   * kernel may be run on stretches of them. */
-  bool elementwise;
   /* May the call be computed slab by slab of z, sample by sample, each image cut in proportion and
    * results that are no images summed over the slabs? Asked about calls whose first input is an
    * image; NULL: no. */

@@ -89,7 +89,6 @@ static const hl_sample samples[] = {
       .min_in = 2,                                                                                 \
       .max_in = 2,                                                                                 \
       .samples = samples,                                                                          \
-      .elementwise = true,                                                                         \
       .inplace = 3,                                                                                \
       .shape = hl_rule_broadcast,                                                                  \
       .ref = NAME##_ref,                                                                           \

@@ -109,7 +109,6 @@ const hl_op hl_op_broadcast = {
     .attr_size = sizeof(hl_broadcast_attrs),
     .attrs = attrs,
     .samples = broadcast_samples,
-    .elementwise = true,
     .shape = broadcast_shape,
     .ref = broadcast_ref,
     .vjp = broadcast_vjp};

@@ -40,5 +40,15 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_mish = {.run = run};
-const hl_kernel hl_cpu_mish_grad = {.run = run};
+static void stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  (void)attrs;
+  forward(0, n, &(job){in[0], NULL, y});
+}
+
+static void grad_stretch(const void *attrs, const float *const *in, float *y, int64_t n) {
+  (void)attrs;
+  backward(0, n, &(job){in[0], in[1], y});
+}
+
+const hl_kernel hl_cpu_mish = {.run = run, .stretch = stretch};
+const hl_kernel hl_cpu_mish_grad = {.run = run, .stretch = grad_stretch};

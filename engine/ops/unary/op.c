@@ -86,7 +86,6 @@ static const hl_attr alpha_schema[] = {{"alpha", HL_A_REAL, "1",
                               .min_in = 1,                                                         \
                               .max_in = 1,                                                         \
                               .samples = SAMPLES,                                                  \
-                              .elementwise = true,                                                 \
                               .inplace = 1,                                                        \
                               .shape = shape,                                                      \
                               .ref = NAME##_ref,                                                   \
@@ -267,7 +266,6 @@ const hl_op hl_op_unary_grad = {.name = "unary_grad",
                                 .attr_size = sizeof(hl_unary_grad_attrs),
                                 .attrs = grad_schema,
                                 .samples = grad_samples,
-                                .elementwise = true,
                                 .inplace = 3,
                                 .internal = true,
                                 .shape = grad_shape,

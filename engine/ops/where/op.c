@@ -48,7 +48,6 @@ const hl_op hl_op_where = {
     .min_in = 3,
     .max_in = 3,
     .samples = samples,
-    .elementwise = true,
     .inplace = 7,
     .shape = hl_rule_broadcast,
     .ref = ref,
