@@ -18,6 +18,7 @@ local dataset = {}
 local presets = {
   phantom = { epochs = 14, batch = 2 },
   lidc = { epochs = 100, batch = 2 },
+  slices = { epochs = 40, batch = 4 },
 }
 
 -- How nodules are made of readers' marks, and cut out: the same for every source of scans.
@@ -70,6 +71,30 @@ dataset.lidc = schema.constructor("hl.data.lidc", {
   },
 })
 
+dataset.slices = schema.constructor("hl.data.slices", {
+  doc = "A folder of LIDC-IDRI-slices: pictures of nodules (PNG, 8 bits) and four readers' masks. They carry neither "
+    .. "Hounsfield units nor spacing, and end where the nodule ends.",
+  family = "source",
+  fields = {
+    folder = schema.path { doc = "holds PATIENT/nodule-K/images/slice-I.png and mask-0 … mask-3 beside images" },
+    min_readers = schema.int { default = 2, min = 1, max = 16, doc = "who drew it on any slice" },
+    consensus = schema.record {
+      doc = "when a voxel is nodule", default = {},
+      fields = {
+        level = schema.number { default = 0.5, above = 0, max = 1, doc = "share of the votes needed" },
+        of = schema.one_of { "sessions", "marks", default = "sessions",
+          doc = "of all readers, or of those who drew this nodule" },
+      },
+    },
+    crop = schema.zyx { default = { 8, 64, 64 }, min = 1, max = 1024,
+      doc = "voxels: the middle of the nodule's slices; where there are fewer, the rest is not valid" },
+  },
+  methods = {
+    preset = function() return presets.slices end,
+    open = function(self, options) return require("hilum.data.slices").open(self, options) end,
+  },
+})
+
 -- Asked of the engine, where the phantom is made.
 local function phantom_default(name)
   return function() return engine.phantom_defaults()[name] end
@@ -92,13 +117,16 @@ dataset.phantom = schema.constructor("hl.data.phantom", {
   },
 })
 
--- Sources that read a folder, and the one that reads none.
-local sources = { lidc = dataset.lidc, phantom = dataset.phantom }
+local sources = { lidc = dataset.lidc, slices = dataset.slices, phantom = dataset.phantom }
 
 -- LIDC-IDRI-slices: LIDC-IDRI-0001/nodule-0/{images,mask-0,…}/slice-0.png
 local function looks_like_slices(folder, names)
   for _, name in ipairs(names) do
-    if engine.file_kind(folder .. "/" .. name .. "/nodule-0/images") then return true end
+    for _, inner in ipairs(engine.list_folder(folder .. "/" .. name) or {}) do
+      if inner:find "^nodule%-%d+$" and engine.file_kind(folder .. "/" .. name .. "/" .. inner .. "/images") then
+        return true
+      end
+    end
   end
   return false
 end
@@ -111,11 +139,7 @@ local function recognise(where)
     problem.raise("data", string.format(
       'the data source "%s" is %s (expected "phantom" or the folder of a data set)', where, reason))
   end
-  if looks_like_slices(where, names) then
-    problem.raise("data", string.format('"%s" holds LIDC-IDRI-slices, which this version does not read '
-      .. "(it reads LIDC-IDRI's own DICOM and XML)", where))
-  end
-  return "lidc"
+  return looks_like_slices(where, names) and "slices" or "lidc"
 end
 
 -- Every source's options are checked, also those of sources that are not chosen.
@@ -127,7 +151,7 @@ local function build(kind, where, options)
 end
 
 --- The source that `where` names: "phantom", or a folder whose kind is recognised. options: { lidc = {…},
---- phantom = {…} }, the properties of each source that the experiment is prepared for.
+--- slices = {…}, phantom = {…} }, the properties of each source that the experiment is prepared for.
 function dataset.source(where, options)
   if type(where) ~= "string" or type(options) ~= "table" then
     problem.raise("argument", string.format(

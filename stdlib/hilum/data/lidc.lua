@@ -1,19 +1,11 @@
 -- A folder of LIDC-IDRI as a set of cases: one case for each nodule, or one for each scan with nodules.
 --
--- Every series is read once, all of its crops are made, then its volume is let go; the crops stay in memory.
+-- Every series is read once, all of its crops are made, then its volume is let go.
 
 local engine = require "hilum.engine"
-local problem = require "hilum.problem"
+local sets = require "hilum.data.set"
 
 local lidc = {}
-
-local Set = {}
-Set.__index = Set
-
---- The sample of case i: { image (f32), truth, valid (u8), readers = list (u8) }, all {1,1,z,y,x}.
-function Set:load(i)
-  return self.samples[i]
-end
 
 -- A table of plain values that prints as one line.
 local Protocol = {}
@@ -51,116 +43,88 @@ local function rule_of(protocol)
   }
 end
 
-local function add_problems(set, list)
-  table.move(list or {}, 1, #list, #set.problems + 1, set.problems)
+local function append(list, more)
+  return table.move(more or {}, 1, #(more or {}), #list + 1, list)
 end
 
--- True if the sample was kept.
-local function add_case(set, info, nodule, sample)
-  local n = (set.count[info.patient] or 0) + 1
-  local id = string.format("%s-%d", info.patient, n)
+-- A sample without truth is left out.
+local function add_case(part, info, nodule, sample)
   if sample.truth:stats().max == 0 then
-    set.problems[#set.problems + 1] = { code = "ok", file = info.uid,
+    part.problems[#part.problems + 1] = { code = "ok", file = info.uid,
       message = string.format("a nodule of %.1f mm has no voxel left on the crop's grid; left out",
         nodule.diameter_mm) }
     return
   end
-  if sample.cut then
-    set.problems[#set.problems + 1] = { code = "ok", file = id,
-      message = string.format("the nodule of %.1f mm reaches beyond the crop", nodule.diameter_mm) }
-  end
-  sample.cut = nil
-  set.count[info.patient] = n
-  set.cases[#set.cases + 1] = {
-    id = id, patient = info.patient, series = info.uid, nodule = n, diameter_mm = nodule.diameter_mm,
-    volume_mm3 = nodule.volume_mm3, centre_mm = nodule.centre_mm, readers = nodule.readers,
+  local n = #part.cases + 1
+  part.cases[n] = {
+    patient = info.patient, series = info.uid, diameter_mm = nodule.diameter_mm, volume_mm3 = nodule.volume_mm3,
+    centre_mm = nodule.centre_mm, readers = nodule.readers,
+    cut = sample.cut and string.format("the nodule of %.1f mm reaches beyond the crop", nodule.diameter_mm) or nil,
   }
-  set.samples[#set.cases] = sample
+  sample.cut = nil
+  part.samples[n] = sample
 end
 
 -- All nodules of a scan on one grid over it. A scan without any is left out: it would train nothing.
-local function add_whole(set, info, nodules, voxels, grid)
+local function add_whole(part, info, nodules, voxels, grid)
   local list, largest, readers, volume = nodules:list(), nil, 0, 0
   if #list == 0 then return end
   for _, nodule in ipairs(list) do
     if not largest or nodule.diameter_mm > largest.diameter_mm then largest = nodule end
     readers, volume = math.max(readers, nodule.readers), volume + nodule.volume_mm3
   end
-  add_case(set, info, { diameter_mm = largest.diameter_mm, volume_mm3 = volume, centre_mm = largest.centre_mm,
+  add_case(part, info, { diameter_mm = largest.diameter_mm, volume_mm3 = volume, centre_mm = largest.centre_mm,
     readers = readers }, nodules:whole(voxels, grid))
 end
 
-local function add_nodules(set, info, nodules, voxels, grid)
-  for i, nodule in ipairs(nodules:list()) do add_case(set, info, nodule, nodules:crop(i, voxels, grid)) end
+local function add_nodules(part, info, nodules, voxels, grid)
+  for i, nodule in ipairs(nodules:list()) do add_case(part, info, nodule, nodules:crop(i, voxels, grid)) end
 end
 
--- Cuts all nodules of one scan out, or lays the scan on its grid. Returns its line for the set's hash, or nil
--- and a problem.
-local function add_scan(set, one)
+-- What was counted on the way: nodules kept, and those that the rule leaves out.
+local function tally(nodules)
+  local found = nodules:left_out()
+  found.scans, found.nodules = 1, #nodules:list()
+  return found
+end
+
+-- Cuts all nodules of one scan out, or lays the scan on its grid. Returns a part, or nil, a problem and more
+-- problems.
+local function read_scan(protocol, one)
   local marks, found = engine.read_marks(one.xml)
   if not marks then return nil, found end
   local series, err, more = engine.read_series(one.files)
-  if not series then
-    add_problems(set, more or {})
-    return nil, err
-  end
-  add_problems(set, err)
-  local protocol, info = set.protocol, series:info()
+  if not series then return nil, err, more end
+  local info, problems = series:info(), append({}, err)
   local nodules, odd = engine.find_nodules(series, marks, rule_of(protocol))
-  if not nodules then return nil, odd end
-  add_problems(set, odd)
+  if not nodules then return nil, odd, problems end
   local voxels <close> = series:voxels()
+  local part = { cases = {}, samples = {}, problems = append(problems, odd), found = tally(nodules) }
   local add = protocol.extent == "scan" and add_whole or add_nodules
-  add(set, info, nodules, voxels,
+  add(part, info, nodules, voxels,
     { size = protocol.crop, spacing_mm = protocol.spacing_mm, window_hu = protocol.window_hu })
-  local line = string.format("%s %s %s\n", info.uid, series:hash(), marks:hash())
+  part.line = string.format("%s %s %s\n", info.uid, series:hash(), marks:hash())
   nodules:free()
   marks:free()
   series:free()
-  return line
+  return part
 end
 
--- The problem list may name the file of `err` already: a series reports each of its bad files.
-local function report(set, err, file)
-  for _, known in ipairs(set.problems) do
-    if err.message == known.file .. ": " .. known.message then return end
-  end
-  set.problems[#set.problems + 1] = { code = err.code, file = file, message = err.message }
-end
-
-local function without_marks(series)
-  local n = 0
-  for _, one in ipairs(series) do n = n + (one.xml and 0 or 1) end
-  return n
-end
-
-local function nothing_usable(folder, set)
-  local first = ""
-  for _, one in ipairs(set.problems) do
-    if one.code ~= "ok" then
-      first = string.format("; first problem: %s: %s", one.file, one.message)
-      break
-    end
-  end
-  return nil, problem.new("data", string.format("%s: no nodule fits the experiment (%s)%s", folder,
-    tostring(set.protocol), first))
-end
-
--- Reads all scans that have a reading. Returns the lines of the hash, or nil and a problem.
-local function add_scans(set, scans, progress)
-  local lines = {}
-  for i, one in ipairs(scans) do
-    progress(i - 1, #scans, "reading scans")
-    local line, err = add_scan(set, one)
-    if not line and (err.code == "cancelled" or err.code == "memory") then return nil, err end
-    if line then
-      lines[#lines + 1] = line
+-- A unit for each series that has a reading, and a note about the others.
+local function units_of(index, protocol, folder, problems)
+  local units, without = {}, 0
+  for _, one in ipairs(index.series) do
+    if one.xml then
+      units[#units + 1] = { file = one.xml, read = function() return read_scan(protocol, one) end }
     else
-      report(set, err, one.xml)
+      without = without + 1
     end
   end
-  progress(#scans, #scans, "reading scans")
-  return lines
+  if without > 0 then
+    problems[#problems + 1] = { code = "ok", file = folder,
+      message = string.format("%d CT series without a reading; left out", without) }
+  end
+  return units
 end
 
 --- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop, extent };
@@ -169,25 +133,10 @@ function lidc.open(source, options)
   local progress = options and options.progress or function() end
   local index, err = engine.index(source.folder, progress)
   if not index then return nil, err end
-  local set = setmetatable({ cases = {}, samples = {}, problems = copy(index.problems), count = {},
-    protocol = protocol_of(source) }, Set)
-  local scans = {}
-  for _, one in ipairs(index.series) do
-    if one.xml then scans[#scans + 1] = one end
-  end
-  local lines
-  lines, err = add_scans(set, scans, progress)
-  if not lines then return nil, err end
-  local n = without_marks(index.series)
-  if n > 0 then
-    set.problems[#set.problems + 1] = { code = "ok", file = source.folder,
-      message = string.format("%d CT series without a reading; left out", n) }
-  end
-  if #set.cases == 0 then return nothing_usable(source.folder, set) end
-  table.sort(lines)
-  set.hash = engine.sha256(table.concat(lines))
-  set.count = nil
-  return set
+  local protocol, problems = protocol_of(source), copy(index.problems)
+  local units = units_of(index, protocol, source.folder, problems)
+  return sets.open { folder = source.folder, units = units, protocol = protocol, problems = problems,
+    progress = progress, what = "reading scans" }
 end
 
 return lidc
