@@ -48,8 +48,8 @@ local set = assert(open())
 t.same(set.found, { patients = 2, nodules = 5, readers_1 = 1, readers_2 = 2, readers_3 = 2, agreed = 3 },
   "everything is counted")
 t.is(#set.cases, 2, "two are cases")
-t.is(set.cases[1].id, "P-01-nodule-0", "by name")
-t.is(set.cases[2].id, "P-01-nodule-2", "in the order of their numbers")
+t.is(set.cases[1].id, "P-01-0", "named by patient and folder")
+t.is(set.cases[2].id, "P-01-2", "in the order of their numbers")
 t.is(set.cases[2].patient, "P-01", "of a patient")
 t.is(set.cases[1].readers, 3, "with those readers who drew")
 t.is(set.cases[1].diameter_mm, nil, "and no millimetres, which nobody knows")
@@ -86,7 +86,7 @@ local function notes(s, pattern)
   end
   return n
 end
-t.is(notes(set, "P%-01%-nodule%-2: the nodule reaches beyond the crop"), 1, "what is cut off is noted")
+t.is(notes(set, "P%-01%-2: the nodule reaches beyond the crop"), 1, "what is cut off is noted")
 t.is(notes(set, "P%-02/nodule%-1: its truth lies outside"), 1, "so is a truth beside the crop")
 
 -- ---- rules ----
@@ -96,7 +96,7 @@ t.is(voxel(three:load(1).truth, 3, 2, 2), 0, "three of four: not in the corner")
 t.is(voxel(three:load(1).truth, 3, 3, 3), 1, "but where the third one drew")
 local of_marks = open { min_readers = 1, consensus = { level = 1, of = "marks" } }
 t.is(#of_marks.cases, 3, "one reader of one who drew")
-t.is(of_marks.cases[3].id, "P-01-nodule-10", "is enough if so asked")
+t.is(of_marks.cases[3].id, "P-01-10", "is enough if so asked")
 t.is(of_marks.hash, set.hash, "the hash is of the data, not of the protocol")
 local padded = open { crop = { 3, 16, 16 } }
 t.is(voxel(padded:load(1).valid, 1, 2, 2), 0, "a crop larger than the pictures")

@@ -39,7 +39,7 @@ local function numbered(folder, pattern)
   local found = {}
   for _, name in ipairs(names) do
     local number = name:match(pattern)
-    if number then found[#found + 1] = { name = name, number = tonumber(number) } end
+    if number then found[#found + 1] = { name = name, number = math.tointeger(number) } end
   end
   table.sort(found, function(a, b) return a.number < b.number end)
   return found
@@ -171,7 +171,7 @@ local function add_case(part, protocol, nodule, stack, masks, agreed)
     return
   end
   local n = #part.cases + 1
-  part.cases[n] = { patient = nodule.patient, name = nodule.name, nodule = n, readers = #masks,
+  part.cases[n] = { patient = nodule.patient, name = nodule.number, nodule = nodule.number, readers = #masks,
     cut = not whole and "the nodule reaches beyond the crop" or nil }
   part.samples[n] = sample
 end
@@ -184,7 +184,7 @@ local function tally(found, readers, agreed)
   found.agreed = (found.agreed or 0) + (agreed and 1 or 0)
 end
 
--- Adds a nodule { patient, name, folder } to a part. Returns its line for the hash, or nil and a problem.
+-- Adds a nodule { patient, name, number, folder } to a part. Returns its line for the hash, or nil and a problem.
 local function add_nodule(part, protocol, nodule)
   local files, err = nodule_files(nodule.folder)
   if not files then return nil, err end
@@ -206,7 +206,7 @@ local function read_patient(protocol, folder, patient, nodules)
   local part, lines = { cases = {}, samples = {}, problems = {}, found = { patients = 1 } }, {}
   for _, one in ipairs(nodules) do
     if engine.cancelled() then return nil, problem.new("cancelled", "stopped while reading pictures") end
-    local nodule = { patient = patient, name = one.name, folder = folder .. "/" .. one.name }
+    local nodule = { patient = patient, name = one.name, number = one.number, folder = folder .. "/" .. one.name }
     local line, err = add_nodule(part, protocol, nodule)
     lines[#lines + 1] = line
     if not line then
