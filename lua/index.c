@@ -1,6 +1,7 @@
-/* engine.index(folder[, progress[, readings_only]]) -> table      what a folder tree holds
+/* engine.index(folder[, progress[, options]]) -> table      what a folder tree holds
  *
- * progress(done, total, what). */
+ * progress(done, total, what). options: { readings_only, memory = file in which what the files hold
+ * is remembered }. */
 #include "data.h"
 
 #include <hilum/index.h>
@@ -18,6 +19,7 @@ static void push_index_series(lua_State *L, const hl_index *ix, const hl_index_s
   hll_set_integer(L, "rows", s->rows);
   hll_set_integer(L, "columns", s->columns);
   hll_set_vector(L, "spacing_mm", s->spacing_mm, 3);
+  hll_set_string(L, "identity", s->identity);
   if (s->xml >= 0) hll_set_string(L, "xml", hl_index_xml_at(ix, s->xml)->file);
   lua_createtable(L, (int)s->n_files, 0);
   for (int64_t i = 0; i < s->n_files; i++) {
@@ -67,12 +69,15 @@ static void push_index(lua_State *L, const hl_index *ix) {
 
 static int l_index(lua_State *L) {
   const char *folder = luaL_checkstring(L, 1);
-  bool readings_only = lua_toboolean(L, 3);
-  lua_settop(L, 2);
+  lua_settop(L, 3);
+  bool readings_only =
+      lua_istable(L, 3) && lua_getfield(L, 3, "readings_only") != LUA_TNIL && lua_toboolean(L, -1);
+  const char *memory = lua_istable(L, 3) ? hll_opt_field(L, 3, "memory", NULL) : NULL;
   hll_caller c = hll_check_progress(L, 2);
   hl_index **box = (hl_index **)hll_newbox(L, HLL_INDEX);
   hl_err e = {0};
   hl_status status = readings_only ? hl_index_readings(box, folder, hll_tell, &c, &e)
+                     : memory      ? hl_index_remembered(box, folder, memory, hll_tell, &c, &e)
                                    : hl_index_new(box, folder, hll_tell, &c, &e);
   hll_raise_progress(&c);
   if (status != HL_OK) return hll_fail(L, &e);

@@ -1,38 +1,24 @@
 /* Looks at every file once, a batch at a time on all compute threads, then sorts what was found. */
+#include "look.h"
 #include "walk.h"
 #include <hilum/index.h>
 #include <hilum/ledger.h>
-#include <hilum/lidc.h>
 #include <hilum/parallel.h>
 #include <hilum/volume.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { BATCH = 512, GRAIN = 8 };
-
-typedef enum content { OTHER, DICOM, CT_READING, RADIOGRAPH_READING } content;
-
-/* What one file turned out to be. */
-typedef struct look {
-  const char *path;
-  bool readings_only;
-  content what;
-  hl_status status;
-  hl_err err;
-  hl_dicom_header header;
-  hl_marks *marks;
-  hl_problems *problems; /* of a reading */
-  char hash[HL_HASH_TEXT];
-} look;
+/* While files are looked at, what is known of them is saved from time to time: so rarely that it
+ * takes a tenth of the time. */
+static const double SAVE_EVERY_S = 10, SAVE_SHARE = 10;
 
 typedef struct slice_file {
   const char *path;
-  char *uids; /* series, study and patient, each of HL_UID_TEXT */
-  int64_t rows, columns;
-  double z_mm, spacing_mm[2];
-  int instance;
+  const file_facts *is;
 } slice_file;
 
 typedef struct reading_file {
@@ -44,9 +30,10 @@ struct hl_index {
   bool readings_only;
   hl_index_counts counts;
   hl_problems *problems;
-  file_list files; /* owns all paths */
+  file_list files;   /* owns all paths */
+  file_facts *facts; /* of each file */
   slice_file *slices;
-  int64_t n_slices, slice_room;
+  int64_t n_slices;
   reading_file *readings;
   int64_t n_readings, reading_room;
   hl_index_series *series;
@@ -54,45 +41,11 @@ struct hl_index {
   const char **series_files;
 };
 
-/* ---- Looking at files ---- */
-
-static hl_status look_at_reading(look *l) {
-  HL_TRY(hl_problems_new(&l->problems, &l->err));
-  HL_TRY(hl_lidc_read(&l->marks, l->path, l->problems, &l->err));
-  return hl_marks_hash(l->marks, l->hash, &l->err);
-}
-
-static hl_status look_at(look *l) {
-  bool dicom;
-  hl_xml_kind kind;
-  HL_TRY(hl_dicom_recognise(l->path, &dicom, &l->err));
-  if (dicom) {
-    l->what = DICOM;
-    if (l->readings_only) return HL_OK;
-    return hl_dicom_header_read(l->path, &l->header, &l->err);
-  }
-  HL_TRY(hl_lidc_recognise(l->path, &kind, &l->err));
-  if (kind == HL_XML_RADIOGRAPH) l->what = RADIOGRAPH_READING;
-  if (kind != HL_XML_CT) return HL_OK;
-  l->what = CT_READING;
-  return look_at_reading(l);
-}
-
-static void look_at_some(int64_t begin, int64_t end, void *ctx) {
-  look *batch = ctx;
-  for (int64_t i = begin; i < end; i++) batch[i].status = look_at(&batch[i]);
-}
-
-static void forget(look *l) {
-  hl_marks_free(l->marks);
-  hl_problems_free(l->problems);
-}
-
-/* ---- Keeping what was found ---- */
-
 static hl_status no_memory(hl_err *e) {
   return hl_fail(e, HL_ENOMEM, "no memory for an index");
 }
+
+/* ---- Keeping what was found ---- */
 
 /* Makes room for one more; the array may move. */
 static hl_status make_room(void **items, int64_t n, int64_t *room, size_t size, hl_err *e) {
@@ -105,43 +58,7 @@ static hl_status make_room(void **items, int64_t n, int64_t *room, size_t size, 
   return HL_OK;
 }
 
-/* Position along the normal of the slice. */
-static double position_mm(const hl_dicom_header *h) {
-  const double *x = h->orientation, *y = x + 3, *p = h->position_mm;
-  return (x[1] * y[2] - x[2] * y[1]) * p[0] + (x[2] * y[0] - x[0] * y[2]) * p[1] +
-         (x[0] * y[1] - x[1] * y[0]) * p[2];
-}
-
-static bool is_ct_slice(const hl_dicom_header *h) {
-  return strcmp(h->modality, "CT") == 0 && (h->has & HL_DICOM_SIZE) && h->series_uid[0];
-}
-
-static hl_status keep_slice(hl_index *ix, const look *l, hl_err *e) {
-  const hl_dicom_header *h = &l->header;
-  ix->counts.dicom_files++;
-  if (ix->readings_only || !is_ct_slice(h)) return HL_OK;
-  ix->counts.ct_files++;
-  void *items = ix->slices;
-  HL_TRY(make_room(&items, ix->n_slices, &ix->slice_room, sizeof *ix->slices, e));
-  ix->slices = items;
-  slice_file *s = &ix->slices[ix->n_slices];
-  *s = (slice_file){.path = l->path,
-                    .rows = h->rows,
-                    .columns = h->columns,
-                    .z_mm = position_mm(h),
-                    .spacing_mm = {h->spacing_mm[0], h->spacing_mm[1]},
-                    .instance = h->instance};
-  s->uids = hl_host_calloc(3, HL_UID_TEXT);
-  if (!s->uids) return no_memory(e);
-  memcpy(s->uids, h->series_uid, HL_UID_TEXT);
-  memcpy(s->uids + HL_UID_TEXT, h->study_uid, HL_UID_TEXT);
-  memcpy(s->uids + 2 * HL_UID_TEXT, h->patient_id, HL_UID_TEXT);
-  ix->n_slices++;
-  return HL_OK;
-}
-
 static hl_status keep_reading(hl_index *ix, const look *l, hl_err *e) {
-  ix->counts.xml_files++;
   ix->counts.ct_xml++;
   void *items = ix->readings;
   HL_TRY(make_room(&items, ix->n_readings, &ix->reading_room, sizeof *ix->readings, e));
@@ -164,68 +81,135 @@ static void keep_problems(hl_index *ix, const look *l) {
   }
   if (l->status != HL_OK)
     hl_problems_add_err(ix->problems, l->path, &l->err);
-  else if (l->what == OTHER)
+  else if (l->facts.what == OTHER)
     hl_problems_add(ix->problems, HL_OK, l->path,
                     "neither DICOM nor an LIDC reading (XML with root LidcReadMessage); left out");
 }
 
-static hl_status keep(hl_index *ix, const look *l, hl_err *e) {
-  if (l->status == HL_ENOMEM || l->status == HL_ECANCELLED)
-    return hl_fail(e, l->status, "%s", l->err.msg);
-  ix->counts.files++;
-  keep_problems(ix, l);
-  if (l->status != HL_OK) {
-    ix->counts.dicom_files += l->what == DICOM;
-    ix->counts.xml_files += l->what == CT_READING;
-    ix->counts.other_files += l->what == OTHER;
-    return HL_OK;
-  }
-  switch (l->what) {
-  case OTHER:
-    ix->counts.other_files++;
-    return HL_OK;
-  case DICOM:
-    return keep_slice(ix, l, e);
-  case CT_READING:
-    return keep_reading(ix, l, e);
-  case RADIOGRAPH_READING:
-    ix->counts.xml_files++;
-    ix->counts.radiograph_xml++;
-    return HL_OK;
-  }
-  return HL_OK;
+static void count(hl_index *ix, content what) {
+  hl_index_counts *c = &ix->counts;
+  c->files++;
+  c->other_files += what == OTHER;
+  c->dicom_files += what == DICOM || what == CT_SLICE;
+  c->ct_files += what == CT_SLICE;
+  c->xml_files += what == CT_READING || what == RADIOGRAPH_READING;
+  c->radiograph_xml += what == RADIOGRAPH_READING;
 }
 
-static hl_status look_at_batch(hl_index *ix, look *batch, int64_t first, int64_t n, hl_err *e) {
+/* Takes the facts over. Those of a file that is not understood are not remembered. */
+static hl_status keep(hl_index *ix, look *l, file_facts *facts, hl_err *e) {
+  if (l->status == HL_ENOMEM || l->status == HL_ECANCELLED)
+    return hl_fail(e, l->status, "%s", l->err.msg);
+  count(ix, l->facts.what);
+  keep_problems(ix, l);
+  if (l->status != HL_OK) return HL_OK;
+  *facts = l->facts;
+  l->facts.uids = NULL;
+  return l->facts.what == CT_READING ? keep_reading(ix, l, e) : HL_OK;
+}
+
+/* ---- Looking at files ---- */
+
+typedef struct looking {
+  hl_index *ix;
+  const char *memory_file; /* NULL: nothing is remembered */
+  file_memory *memory;     /* from before */
+  size_t top;              /* length of the top folder with its slash */
+  look *batch;
+  int64_t done, fresh; /* files looked at; of them not known from before when last saved */
+  double saved_s, saving_s;
+} looking;
+
+static double now_s(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void look_at_some(int64_t begin, int64_t end, void *ctx) {
+  look *batch = ctx;
+  for (int64_t i = begin; i < end; i++) look_at(&batch[i]);
+}
+
+static hl_status look_at_batch(looking *k, int64_t n, hl_err *e) {
+  hl_index *ix = k->ix;
+  char *const *paths = ix->files.paths + k->done;
   for (int64_t i = 0; i < n; i++)
-    batch[i] = (look){.path = ix->files.paths[first + i], .readings_only = ix->readings_only};
-  hl_parallel_for(n, GRAIN, look_at_some, batch);
+    k->batch[i] = (look){.path = paths[i],
+                         .below = paths[i] + k->top,
+                         .memory = k->memory,
+                         .readings_only = ix->readings_only};
+  hl_parallel_for(n, GRAIN, look_at_some, k->batch);
   hl_status status = HL_OK;
   for (int64_t i = 0; i < n; i++) {
-    if (status == HL_OK) status = keep(ix, &batch[i], e);
-    forget(&batch[i]);
+    look *l = &k->batch[i];
+    k->fresh += !l->recalled && l->facts.what != CT_READING && l->status == HL_OK;
+    if (status == HL_OK) status = keep(ix, l, &ix->facts[k->done + i], e);
+    look_clear(l);
   }
+  k->done += n;
   return status;
 }
 
-static hl_status look_at_all(hl_index *ix, const char *folder, hl_progress progress, void *ctx,
-                             hl_err *e) {
-  look *batch = hl_host_calloc(BATCH, sizeof *batch);
-  if (!batch) return no_memory(e);
-  hl_status status = HL_OK;
-  for (int64_t i = 0; i < ix->files.n && status == HL_OK; i += BATCH) {
-    if (progress) progress(ctx, i, ix->files.n, "looking at files");
-    int64_t n = ix->files.n - i < BATCH ? ix->files.n - i : BATCH;
-    status = look_at_batch(ix, batch, i, n, e);
-    if (status == HL_OK && hl_cancel_requested())
-      status = hl_fail(e, HL_ECANCELLED, "%s: stopped while looking at files", folder);
+/* A memory that cannot be written costs time later, nothing else: a note says so, once. */
+static void remember(looking *k) {
+  if (!k->memory_file || k->fresh == 0) return;
+  double begin = now_s();
+  hl_err why = {0};
+  if (file_memory_save(k->memory_file, k->ix->files.paths, k->top, k->ix->facts, k->ix->files.n,
+                       k->memory, &why) != HL_OK) {
+    hl_problems_add(k->ix->problems, HL_OK, k->memory_file, "what files hold is not remembered: %s",
+                    why.msg);
+    k->memory_file = NULL;
   }
-  if (progress && status == HL_OK) progress(ctx, ix->files.n, ix->files.n, "looking at files");
-  hl_host_free(batch);
+  k->fresh = 0;
+  k->saved_s = now_s();
+  k->saving_s = k->saved_s - begin;
+}
+
+static bool is_time_to_save(const looking *k) {
+  double since = now_s() - k->saved_s;
+  return since > SAVE_EVERY_S && since > SAVE_SHARE * k->saving_s;
+}
+
+static hl_status look_at_all(looking *k, const char *folder, hl_progress progress, void *ctx,
+                             hl_err *e) {
+  int64_t n = k->ix->files.n;
+  hl_status status = HL_OK;
+  while (k->done < n && status == HL_OK) {
+    if (progress) progress(ctx, k->done, n, "looking at files");
+    status = look_at_batch(k, n - k->done < BATCH ? n - k->done : BATCH, e);
+    if (status == HL_OK && hl_cancel_requested())
+      status = hl_fail(e, HL_ECANCELLED, "%s: stopped while looking at files (%lld of %lld)",
+                       folder, (long long)k->done, (long long)n);
+    if (status == HL_OK && is_time_to_save(k)) remember(k);
+  }
+  if (status == HL_OK || status == HL_ECANCELLED) remember(k);
+  if (progress && status == HL_OK) progress(ctx, n, n, "looking at files");
+  return status;
+}
+
+static hl_status look_below(hl_index *ix, const char *folder, const char *memory_file,
+                            hl_progress progress, void *ctx, hl_err *e) {
+  looking k = {.ix = ix, .memory_file = memory_file, .top = strlen(folder), .saved_s = now_s()};
+  while (k.top > 1 && folder[k.top - 1] == '/') k.top--;
+  k.top++;
+  ix->facts = hl_host_calloc((size_t)ix->files.n + 1, sizeof *ix->facts);
+  k.batch = hl_host_calloc(BATCH, sizeof *k.batch);
+  hl_status status = ix->facts && k.batch ? HL_OK : no_memory(e);
+  if (status == HL_OK && memory_file)
+    status = file_memory_open(&k.memory, memory_file, ix->problems, e);
+  if (status == HL_OK) status = look_at_all(&k, folder, progress, ctx, e);
+  file_memory_free(k.memory);
+  hl_host_free(k.batch);
   return status;
 }
 
 /* ---- Series ---- */
+
+static const char *series_of(const slice_file *s) {
+  return facts_uid(s->is, SERIES_UID);
+}
 
 static size_t folder_length(const char *path) {
   const char *slash = strrchr(path, '/');
@@ -240,7 +224,7 @@ static void report_mixed_folders(hl_index *ix) {
     size_t n = folder_length(b->path);
     bool same_folder = n == folder_length(a->path) && strncmp(a->path, b->path, n) == 0;
     if (!same_folder) told = 0;
-    if (!same_folder || told || strcmp(a->uids, b->uids) == 0) continue;
+    if (!same_folder || told || strcmp(series_of(a), series_of(b)) == 0) continue;
     told = 1;
     char folder[512];
     size_t k = n < sizeof folder - 1 ? n : sizeof folder - 1;
@@ -249,17 +233,17 @@ static void report_mixed_folders(hl_index *ix) {
     hl_problems_add(ix->problems, HL_OK, folder,
                     "holds slices of more than one series (%s and %s); told apart by "
                     "SeriesInstanceUID",
-                    a->uids, b->uids);
+                    series_of(a), series_of(b));
   }
 }
 
 /* By series, then place in it. */
 static int compare_slices(const void *x, const void *y) {
   const slice_file *a = x, *b = y;
-  int order = strcmp(a->uids, b->uids);
+  int order = strcmp(series_of(a), series_of(b));
   if (order != 0) return order;
-  if (a->z_mm != b->z_mm) return a->z_mm < b->z_mm ? -1 : 1;
-  if (a->instance != b->instance) return a->instance < b->instance ? -1 : 1;
+  if (a->is->z_mm != b->is->z_mm) return a->is->z_mm < b->is->z_mm ? -1 : 1;
+  if (a->is->instance != b->is->instance) return a->is->instance < b->is->instance ? -1 : 1;
   return strcmp(a->path, b->path);
 }
 
@@ -270,7 +254,7 @@ static hl_status measure_steps(hl_index *ix, hl_index_series *s, const slice_fil
   if (!z_mm) return no_memory(e);
   int64_t n = 0;
   for (int64_t i = 0; i < s->n_files; i++)
-    if (n == 0 || first[i].z_mm - z_mm[n - 1] > 0.01) z_mm[n++] = first[i].z_mm;
+    if (n == 0 || first[i].is->z_mm - z_mm[n - 1] > 0.01) z_mm[n++] = first[i].is->z_mm;
   hl_steps steps = {0};
   hl_status status = n < 2 ? HL_OK : hl_steps_measure(&steps, z_mm, n, e);
   s->spacing_mm[0] = steps.median_mm;
@@ -285,19 +269,36 @@ static hl_status measure_steps(hl_index *ix, hl_index_series *s, const slice_fil
   return status;
 }
 
+/* SHA-256 of what tells that a series is still the same without reading it. */
+static hl_status identify(hl_index_series *s, const slice_file *first, hl_err *e) {
+  hl_hash *h;
+  HL_TRY(hl_hash_new(&h, e));
+  hl_status status = hl_hash_add(h, s->uid, strlen(s->uid) + 1, e);
+  for (int64_t i = 0; i < s->n_files && status == HL_OK; i++) {
+    const file_facts *f = first[i].is;
+    const int64_t numbers[2] = {f->bytes, f->mtime_ns};
+    status = hl_hash_add(h, facts_uid(f, SOP_UID), strlen(facts_uid(f, SOP_UID)) + 1, e);
+    if (status == HL_OK) status = hl_hash_add(h, numbers, sizeof numbers, e);
+  }
+  if (status == HL_OK) status = hl_hash_text(h, s->identity, e);
+  hl_hash_free(h);
+  return status;
+}
+
 static hl_status add_series(hl_index *ix, int64_t begin, int64_t end, hl_err *e) {
   const slice_file *first = &ix->slices[begin];
   hl_index_series *s = &ix->series[ix->n_series++];
-  *s = (hl_index_series){.uid = first->uids,
-                         .study_uid = first->uids + HL_UID_TEXT,
-                         .patient = first->uids + 2 * HL_UID_TEXT,
+  *s = (hl_index_series){.uid = series_of(first),
+                         .study_uid = facts_uid(first->is, STUDY_UID),
+                         .patient = facts_uid(first->is, PATIENT_ID),
                          .files = ix->series_files + begin,
                          .n_files = end - begin,
-                         .rows = first->rows,
-                         .columns = first->columns,
-                         .spacing_mm = {0, first->spacing_mm[0], first->spacing_mm[1]},
+                         .rows = first->is->rows,
+                         .columns = first->is->columns,
+                         .spacing_mm = {0, first->is->spacing_mm[0], first->is->spacing_mm[1]},
                          .xml = -1};
   for (int64_t i = begin; i < end; i++) ix->series_files[i] = ix->slices[i].path;
+  HL_TRY(identify(s, first, e));
   return measure_steps(ix, s, first, e);
 }
 
@@ -307,7 +308,18 @@ static int compare_series(const void *x, const void *y) {
   return order ? order : strcmp(a->uid, b->uid);
 }
 
+static hl_status find_slices(hl_index *ix, hl_err *e) {
+  int64_t n = ix->counts.ct_files;
+  ix->slices = hl_host_calloc((size_t)n + 1, sizeof *ix->slices);
+  if (!ix->slices) return no_memory(e);
+  for (int64_t i = 0; i < ix->files.n && ix->n_slices < n; i++)
+    if (ix->facts[i].what == CT_SLICE)
+      ix->slices[ix->n_slices++] = (slice_file){ix->files.paths[i], &ix->facts[i]};
+  return HL_OK;
+}
+
 static hl_status find_series(hl_index *ix, hl_err *e) {
+  HL_TRY(find_slices(ix, e));
   int64_t n = ix->n_slices;
   if (n == 0) return HL_OK;
   report_mixed_folders(ix);
@@ -317,7 +329,7 @@ static hl_status find_series(hl_index *ix, hl_err *e) {
   if (!ix->series || !ix->series_files) return no_memory(e);
   int64_t begin = 0;
   for (int64_t i = 1; i <= n; i++) {
-    if (i < n && strcmp(ix->slices[i].uids, ix->slices[begin].uids) == 0) continue;
+    if (i < n && strcmp(series_of(&ix->slices[i]), series_of(&ix->slices[begin])) == 0) continue;
     HL_TRY(add_series(ix, begin, i, e));
     begin = i;
   }
@@ -394,23 +406,23 @@ static hl_status check_some(const hl_index *ix, const char *folder, hl_err *e) {
       first ? ": " : "", first ? first->message : "");
 }
 
-static hl_status build(hl_index *ix, const char *folder, hl_progress progress, void *ctx,
-                       hl_err *e) {
+static hl_status build(hl_index *ix, const char *folder, const char *memory_file,
+                       hl_progress progress, void *ctx, hl_err *e) {
   HL_TRY(hl_problems_new(&ix->problems, e));
   HL_TRY(files_below(&ix->files, folder, ix->problems, e));
-  HL_TRY(look_at_all(ix, folder, progress, ctx, e));
+  HL_TRY(look_below(ix, folder, memory_file, progress, ctx, e));
   HL_TRY(find_series(ix, e));
   match_readings(ix);
   return check_some(ix, folder, e);
 }
 
 static hl_status new_index(hl_index **out, const char *folder, bool readings_only,
-                           hl_progress progress, void *ctx, hl_err *e) {
+                           const char *memory_file, hl_progress progress, void *ctx, hl_err *e) {
   *out = NULL;
   hl_index *ix = hl_host_calloc(1, sizeof *ix);
   if (!ix) return no_memory(e);
   ix->readings_only = readings_only;
-  hl_status status = build(ix, folder, progress, ctx, e);
+  hl_status status = build(ix, folder, memory_file, progress, ctx, e);
   if (status != HL_OK) {
     hl_index_free(ix);
     return status;
@@ -421,21 +433,27 @@ static hl_status new_index(hl_index **out, const char *folder, bool readings_onl
 
 hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress, void *ctx,
                        hl_err *e) {
-  return new_index(out, folder, false, progress, ctx, e);
+  return new_index(out, folder, false, NULL, progress, ctx, e);
+}
+
+hl_status hl_index_remembered(hl_index **out, const char *folder, const char *memory,
+                              hl_progress progress, void *ctx, hl_err *e) {
+  return new_index(out, folder, false, memory, progress, ctx, e);
 }
 
 hl_status hl_index_readings(hl_index **out, const char *folder, hl_progress progress, void *ctx,
                             hl_err *e) {
-  return new_index(out, folder, true, progress, ctx, e);
+  return new_index(out, folder, true, NULL, progress, ctx, e);
 }
 
 void hl_index_free(hl_index *ix) {
   if (!ix) return;
-  for (int64_t i = 0; i < ix->n_slices; i++) hl_host_free(ix->slices[i].uids);
+  for (int64_t i = 0; ix->facts && i < ix->files.n; i++) file_facts_clear(&ix->facts[i]);
   for (int64_t i = 0; i < ix->n_readings; i++) {
     hl_host_free(ix->readings[i].series_uid);
     hl_host_free(ix->readings[i].date);
   }
+  hl_host_free(ix->facts);
   hl_host_free(ix->slices);
   hl_host_free(ix->readings);
   hl_host_free(ix->series);

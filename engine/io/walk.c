@@ -75,9 +75,12 @@ static hl_status enter(walk *w, const struct stat *st, bool *again, hl_err *e) {
   return HL_OK;
 }
 
-static hl_status add_entry(walk *w, char *path, hl_err *e) {
+/* Most file systems tell what an entry is with its name; links and the rest are asked for. */
+static hl_status add_entry(walk *w, char *path, int type, hl_err *e) {
   struct stat st;
   if (!path) return no_memory(e);
+  if (type == DT_REG) return push(&w->files, path, e);
+  if (type == DT_DIR) return push(&w->folders, path, e);
   if (stat(path, &st) != 0)
     hl_problems_add(w->problems, HL_EIO, path, "cannot be read: %s", strerror(errno));
   else if (S_ISDIR(st.st_mode))
@@ -97,7 +100,7 @@ static hl_status add_entries(walk *w, const char *folder, struct dirent **names,
   hl_status status = HL_OK;
   int64_t first = w->folders.n;
   for (int i = 0; i < n; i++) {
-    if (status == HL_OK) status = add_entry(w, join(folder, names[i]->d_name), e);
+    if (status == HL_OK) status = add_entry(w, join(folder, names[i]->d_name), names[i]->d_type, e);
     free(names[i]);
   }
   free(names);

@@ -5,6 +5,8 @@
 #include <hilum/index.h>
 #include <hilum/parallel.h>
 
+#include <fcntl.h>
+
 static void put_slice(const char *path, const char *series, int k) {
   hl_dicom_header h = {.rows = 8,
                        .columns = 8,
@@ -150,6 +152,92 @@ static void test_refusals(void) {
   hl_cancel_clear();
 }
 
+/* Zeros instead of a file's content, with its size and, if asked for, its time. */
+static void blank(const char *path, bool keep_time) {
+  struct stat st;
+  char *bytes = stat(path, &st) == 0 ? calloc(1, (size_t)st.st_size) : NULL;
+  if (!bytes) return;
+  write_bytes(path, bytes, (size_t)st.st_size);
+  free(bytes);
+  const struct timespec times[2] = {st.st_atim, st.st_mtim};
+  if (keep_time && utimensat(AT_FDCWD, path, times, 0) != 0) perror(path);
+}
+
+static hl_index *remembered(const char *what) {
+  hl_err e = {0};
+  hl_index *ix = NULL;
+  succeeds(hl_index_remembered(&ix, in_scratch("tree"), in_scratch("memory"), NULL, NULL, &e), &e,
+           "%s", what);
+  return ix;
+}
+
+static void stop_later(void *ctx, int64_t done, int64_t total, const char *what) {
+  (void)ctx, (void)total, (void)what;
+  if (done == 0) hl_cancel_request();
+}
+
+static bool same_series(const hl_index *a, const hl_index *b) {
+  bool same = hl_index_n_series(a) == hl_index_n_series(b);
+  for (int64_t i = 0; same && i < hl_index_n_series(a); i++) {
+    const hl_index_series *x = hl_index_series_at(a, i), *y = hl_index_series_at(b, i);
+    same = strcmp(x->identity, y->identity) == 0 && x->n_files == y->n_files &&
+           strcmp(x->uid, y->uid) == 0 && strcmp(x->patient, y->patient) == 0 &&
+           strcmp(x->study_uid, y->study_uid) == 0 && x->rows == y->rows &&
+           memcmp(x->spacing_mm, y->spacing_mm, sizeof x->spacing_mm) == 0 && x->xml == y->xml;
+    for (int64_t k = 0; same && k < x->n_files; k++) same = strcmp(x->files[k], y->files[k]) == 0;
+  }
+  return same && memcmp(hl_index_totals(a), hl_index_totals(b), sizeof(hl_index_counts)) == 0 &&
+         hl_problems_count(hl_index_problems(a)) == hl_problems_count(hl_index_problems(b));
+}
+
+static void test_memory(void) {
+  hl_err e = {0};
+  hl_index *plain, *stopped;
+  fails(
+      hl_index_remembered(&stopped, in_scratch("tree"), in_scratch("memory"), stop_later, NULL, &e),
+      HL_ECANCELLED, &e, "stopped while looking at files", "stopped in the middle");
+  hl_cancel_clear();
+  ok(access(in_scratch("memory"), R_OK) == 0, "what was seen is remembered");
+  if (!succeeds(hl_index_new(&plain, in_scratch("tree"), NULL, NULL, &e), &e, "without memory"))
+    return;
+  hl_index *first = remembered("with it"), *second = remembered("once more");
+  ok(first && same_series(plain, first), "memory does not change what is found");
+  ok(second && same_series(plain, second), "the second time neither");
+  hl_index_free(first);
+  hl_index_free(second);
+
+  char slice[PATH_MAX];
+  snprintf(slice, sizeof slice, "%s", in_scratch("tree/a/x2"));
+  blank(slice, true);
+  hl_index *same = remembered("a file whose content changed, but neither size nor time");
+  ok(same && same_series(plain, same), "is not opened");
+  hl_index_free(same);
+  blank(slice, false);
+  hl_index *other = remembered("a file with another time");
+  ok(other && hl_index_totals(other)->ct_files == hl_index_totals(plain)->ct_files - 1,
+     "is looked at");
+  ok(other && strcmp(hl_index_series_at(other, 1)->identity,
+                     hl_index_series_at(plain, 1)->identity) != 0,
+     "and its series is another one");
+  hl_index_free(other);
+  put_slice(slice, "1.7", 2);
+
+  write_text(in_scratch("memory"), "no store");
+  other = remembered("a damaged memory");
+  if (other) said(other, "memory", "all are looked at again", "is a note");
+  hl_index_free(other);
+  other = remembered("after that");
+  ok(other && !problem_with(other, "memory", "looked at again"), "it is whole again");
+  hl_index_free(other);
+  if (succeeds(hl_index_remembered(&other, in_scratch("tree"), in_scratch("nowhere/memory"), NULL,
+                                   NULL, &e),
+               &e, "a place that cannot be written")) {
+    said(other, "nowhere/memory", "not remembered", "is a note, too");
+    hl_index_free(other);
+  }
+  hl_index_free(plain);
+}
+
 /* Root may read everything: it becomes nobody for this. */
 static void test_forbidden(void) {
   hl_err e = {0};
@@ -172,6 +260,7 @@ int main(void) {
   test_tree();
   test_readings();
   test_refusals();
+  test_memory();
   test_forbidden();
   return tap_done();
 }

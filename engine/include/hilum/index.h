@@ -3,6 +3,7 @@
 #define HILUM_INDEX_H
 
 #include <hilum/dicom.h>
+#include <hilum/hash.h>
 #include <hilum/marks.h>
 #include <hilum/parallel.h>
 #include <hilum/problems.h>
@@ -18,6 +19,9 @@ typedef struct hl_index_series {
   int64_t rows, columns;
   double spacing_mm[3]; /* (z, y, x); z is the median step of positions, 0 for a single slice */
   int64_t xml;          /* index of its reading, -1: none */
+  /* SHA-256 of its UID and of every slice's SOP UID, size and time of change, in the order of
+   * position: another one means that the series may have changed */
+  char identity[HL_HASH_TEXT];
 } hl_index_series;
 
 typedef struct hl_index_xml {
@@ -49,7 +53,14 @@ typedef struct hl_index hl_index;
  * excepted: that fails (HL_EIO), as does one without any CT slice or reading (HL_EFORMAT). */
 HL_MUST_CHECK hl_status hl_index_new(hl_index **out, const char *folder, hl_progress progress,
                                      void *ctx, hl_err *e);
-/* The same for readings alone: DICOM files are counted, their headers are not read. */
+/* The same, and what the files hold is remembered in the file `memory` (a store), so that next time
+ * those of unchanged size and time are not opened; readings are few and read each time. It is
+ * written from time to time, when the user asks to stop, and at the end; a damaged or lacking one
+ * is made anew, one that cannot be written is a note among the problems. Any number of processes
+ * may share it: it is replaced as a whole. */
+HL_MUST_CHECK hl_status hl_index_remembered(hl_index **out, const char *folder, const char *memory,
+                                            hl_progress progress, void *ctx, hl_err *e);
+/* As hl_index_new, for readings alone: DICOM files are counted, their headers are not read. */
 HL_MUST_CHECK hl_status hl_index_readings(hl_index **out, const char *folder, hl_progress progress,
                                           void *ctx, hl_err *e);
 void hl_index_free(hl_index *ix);

@@ -128,7 +128,7 @@ end
 --- Counts and oddities of all readings below a folder; docs/data.md says what each key means. DICOM files are
 --- counted, not read.
 function audit.of(folder, progress)
-  local index, err = engine.index(folder, progress, true)
+  local index, err = engine.index(folder, progress, { readings_only = true })
   if not index then return nil, err end
   local report = new_report(index)
   for _, one in ipairs(index.xml) do add_file(report, one) end
