@@ -139,6 +139,7 @@ int luaopen_hilum_engine(lua_State *L) {
   hll_open_program(L);
   hll_open_system(L);
   hll_open_metric(L);
+  hll_open_image(L);
   hll_open_store(L);
   hll_open_data(L);
   hll_open_bench(L);

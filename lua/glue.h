@@ -52,6 +52,7 @@ void hll_open_op(lua_State *L);
 void hll_open_program(lua_State *L);
 void hll_open_system(lua_State *L);
 void hll_open_metric(lua_State *L);
+void hll_open_image(lua_State *L);
 void hll_open_store(lua_State *L);
 void hll_open_data(lua_State *L);
 void hll_open_bench(lua_State *L);

@@ -41,7 +41,8 @@ static hl_status add_piece(const hl_nodules *ns, const piece *p, const hl_grid *
   patch at = patch_of(ns, p);
   hl_tensor *mask = NULL, *soft = NULL;
   HL_TRY(patch_mask(&mask, &at, p, e));
-  hl_status status = hl_volume_resample(&soft, mask, &at.grid, to, 0, e);
+  hl_resample_options how = {.kind = HL_RESAMPLE_LINEAR, .type = HL_F32};
+  hl_status status = hl_volume_resample(&soft, mask, &at.grid, to, &how, e);
   hl_tensor_unref(mask);
   HL_TRY(status);
   const float *v = hl_tensor_f32(soft);
@@ -73,7 +74,8 @@ static hl_status crop_image(hl_crop *out, const hl_nodules *ns, const hl_tensor 
                             const hl_grid *to, const double window_hu[2], hl_err *e) {
   hl_tensor *image = NULL, *valid = NULL;
   /* outside the scan: the window's lower end, which becomes 0 */
-  HL_TRY(hl_volume_resample(&image, voxels, &ns->grid, to, window_hu[0], e));
+  hl_resample_options how = {.kind = HL_RESAMPLE_LINEAR, .outside = window_hu[0], .type = HL_F32};
+  HL_TRY(hl_volume_resample(&image, voxels, &ns->grid, to, &how, e));
   hl_status status = hl_volume_window(image, window_hu[0], window_hu[1], e);
   if (status != HL_OK) {
     hl_tensor_unref(image);

@@ -3,6 +3,13 @@
 
 #include <hilum/volume.h>
 
+/* Valid until the next call. */
+static const hl_resample_options *linear(double outside) {
+  static hl_resample_options how;
+  how = (hl_resample_options){.kind = HL_RESAMPLE_LINEAR, .outside = outside, .type = HL_F32};
+  return &how;
+}
+
 static hl_tensor *volume(const hl_grid *g, hl_dtype type, double (*at)(const double mm[3])) {
   hl_desc d = {.dtype = type, .layout = HL_PLAIN, .shape = hl_shape_make(3, g->size)};
   hl_tensor *t;
@@ -61,7 +68,7 @@ static void test_ramp(void) {
     hl_grid to = {.size = {21, 12, 13}, .spacing_mm = {0.9, 0.9, 0.6}, .origin_mm = {-12, 2, -3}};
     hl_tensor *src = volume(&from, HL_F32, ramp), *out;
     int64_t outside;
-    succeeds(hl_volume_resample(&out, src, &from, &to, -5, &e), &e, "resampling a ramp");
+    succeeds(hl_volume_resample(&out, src, &from, &to, linear(-5), &e), &e, "resampling a ramp");
     is_near(worst(out, &to, &from, ramp, -5, &outside), 0, 1e-5,
             "a ramp comes out exactly, %s slices", kind ? "uneven" : "even");
     ok(outside > 0, "%lld voxels lie outside and have the given value", (long long)outside);
@@ -88,7 +95,8 @@ static void test_shift(void) {
   to.origin_mm[1] -= 3 * 0.75;
   to.origin_mm[2] += 1 * 0.5;
   hl_tensor *src = volume(&from, HL_I16, wild), *out;
-  succeeds(hl_volume_resample(&out, src, &from, &to, 0, &e), &e, "shifting by whole voxels");
+  succeeds(hl_volume_resample(&out, src, &from, &to, linear(0), &e), &e,
+           "shifting by whole voxels");
   int64_t wrong = 0;
   for (int64_t z = 0; z < 7; z++)
     for (int64_t y = 0; y < 8; y++)
@@ -138,8 +146,8 @@ static void test_refusals(void) {
   const double falling[] = {1, 0};
   hl_tensor *src = volume(&g, HL_F32, ramp), *out;
   bad.spacing_mm[1] = 0;
-  fails(hl_volume_resample(&out, src, &g, &bad, 0, &e), HL_EINVAL, &e, "spacing along y is 0",
-        "no spacing");
+  fails(hl_volume_resample(&out, src, &g, &bad, linear(0), &e), HL_EINVAL, &e,
+        "spacing along y is 0", "no spacing");
   ok(!out, "nothing is made");
   bad = g;
   bad.spacing_mm[0] = (double)NAN;
@@ -151,7 +159,7 @@ static void test_refusals(void) {
   bad.z_mm = falling;
   fails(hl_grid_check(&bad, &e), HL_EINVAL, &e, "does not lie above", "slices out of order");
   other.size[0] = 3;
-  fails(hl_volume_resample(&out, src, &other, &g, 0, &e), HL_ESHAPE, &e, "3 x 2 x 2",
+  fails(hl_volume_resample(&out, src, &other, &g, linear(0), &e), HL_ESHAPE, &e, "3 x 2 x 2",
         "a volume that is not its grid's");
   fails(hl_volume_window(src, 400, -1000, &e), HL_EINVAL, &e, "400", "a window upside down");
   succeeds(hl_volume_window(src, 5, 9, &e), &e, "a window");

@@ -41,19 +41,38 @@ typedef struct hl_steps {
 /* n ≥ 2. Fails for lack of memory only. */
 HL_MUST_CHECK hl_status hl_steps_measure(hl_steps *out, const double *z_mm, int64_t n, hl_err *e);
 
-/* Trilinear resampling of `src` (plain [z,y,x], i16, u8 or f32) from grid `from` to grid `to`:
- * `out` is a new plain f32 [z,y,x] on the main ledger. A position is inside if its continuous index
- * is within [-0.5, n-0.5] on every axis; the index is then clamped to [0, n-1]. Outside, `out` is
- * `outside`. */
+typedef enum hl_resampling {
+  HL_RESAMPLE_NEAREST, /* voxel floor(index + 1/2) on each axis */
+  HL_RESAMPLE_LINEAR,  /* trilinear; the index is clamped to [0, n-1] first */
+  HL_RESAMPLE_CUBIC,   /* cubic B-spline through the samples, which are mirrored at the ends */
+  HL_RESAMPLE_AREA,    /* the mean of the input over the output voxel's box, as far as both go: the
+                          share of a mask in a coarser voxel */
+  HL_RESAMPLINGS
+} hl_resampling;
+
+/* "nearest", "linear", "cubic", "area"; HL_RESAMPLINGS if there is no such name. */
+const char *hl_resampling_name(hl_resampling kind);
+hl_resampling hl_resampling_by_name(const char *name);
+
+typedef struct hl_resample_options {
+  hl_resampling kind;
+  double outside; /* the value where a voxel's centre lies outside the input */
+  hl_dtype type;  /* HL_F32 or HL_F64: of the output, and of a spline's coefficients */
+} hl_resample_options;
+
+/* Resamples `src` (plain [z,y,x], i16, u8, f32 or f64) from grid `from` to grid `to`: `out` is a
+ * new plain [z,y,x] on the main ledger. A position is inside if its continuous index is within
+ * [-0.5, n-0.5] on every axis. Sums run in double precision. Threaded; bits do not depend on the
+ * number of threads. */
 HL_MUST_CHECK hl_status hl_volume_resample(hl_tensor **out, const hl_tensor *src,
-                                           const hl_grid *from, const hl_grid *to, double outside,
-                                           hl_err *e);
+                                           const hl_grid *from, const hl_grid *to,
+                                           const hl_resample_options *how, hl_err *e);
 
 /* 1 where a voxel of `to` lies inside `from` (the rule above), else 0: new plain u8 [z,y,x]. */
 HL_MUST_CHECK hl_status hl_volume_inside(hl_tensor **out, const hl_grid *from, const hl_grid *to,
                                          hl_err *e);
 
-/* In place: (clip(x, lo, hi) - lo) / (hi - lo). f32; lo < hi. */
+/* In place: (clip(x, lo, hi) - lo) / (hi - lo). f32 or f64, dense; lo < hi. */
 HL_MUST_CHECK hl_status hl_volume_window(hl_tensor *t, double lo, double hi, hl_err *e);
 
 #ifdef __cplusplus
