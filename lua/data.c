@@ -90,6 +90,7 @@ void hll_open_data(lua_State *L) {
   hll_type(L, HLL_PROBLEMS, none, NULL, free_problems);
   hll_open_index(L);
   hll_open_series(L);
+  hll_open_place(L);
   hll_open_marks(L);
   hll_open_nodules(L);
   hll_open_phantom(L);

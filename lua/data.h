@@ -46,13 +46,18 @@ void hll_tell(void *ctx, int64_t done, int64_t total, const char *what);
 void hll_raise_progress(const hll_caller *c);
 
 hl_series *hll_check_series(lua_State *L, int idx);
+/* Where the slices of a scan lie: that of a series, or of engine.place. Lends. */
+void hll_check_place(lua_State *L, int idx, const hl_grid **grid, const hl_slices **slices);
 hl_marks *hll_check_marks(lua_State *L, int idx);
+hl_marks **hll_marks_box(lua_State *L);
+int hll_build_marks(lua_State *L); /* engine.marks */
 /* A table of the counts of marks. */
 void hll_push_mark_counts(lua_State *L, const hl_marks_counts *c);
 
 /* Each file adds its functions to the table on top of the stack. */
 void hll_open_index(lua_State *L);
 void hll_open_series(lua_State *L);
+void hll_open_place(lua_State *L);
 void hll_open_marks(lua_State *L);
 void hll_open_nodules(lua_State *L);
 void hll_open_phantom(lua_State *L);

@@ -4,6 +4,7 @@
 
 #include <hilum/filter.h>
 #include <hilum/morphology.h>
+#include <hilum/shape.h>
 #include <hilum/volume.h>
 
 #include <string.h>
@@ -168,6 +169,58 @@ static int l_mask_distance(lua_State *L) {
   return done(L, hl_mask_distance(box, mask, spacing_mm, type, &e), &e, box);
 }
 
+static int measured(lua_State *L,
+                    hl_status (*measure)(double *, const hl_tensor *, const double *, hl_err *)) {
+  hl_tensor *mask = hll_check_tensor(L, 1);
+  double spacing_mm[3] = {1, 1, 1}, result;
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, -2, "spacing_mm");
+  opt_vector(L, lua_gettop(L), "spacing_mm", spacing_mm, 3);
+  hl_err e = {0};
+  if (measure(&result, mask, spacing_mm, &e) != HL_OK) return hll_raise(L, &e);
+  lua_pushnumber(L, result);
+  return 1;
+}
+
+static int l_mask_surface(lua_State *L) {
+  return measured(L, hl_mask_surface_mm2);
+}
+
+static int l_mask_longest(lua_State *L) {
+  return measured(L, hl_mask_longest_mm);
+}
+
+static void set_number(lua_State *L, const char *key, double v) {
+  if (v != v) return; /* no such thing: nil */
+  lua_pushnumber(L, v);
+  lua_setfield(L, -2, key);
+}
+
+/* { voxels, mean, sd, skewness, kurtosis, min, max, p5 … p95 }; of an empty mask voxels alone */
+static int l_mask_inside(lua_State *L) {
+  hl_inside s;
+  hl_err e = {0};
+  if (hl_mask_inside(&s, hll_check_tensor(L, 1), hll_check_tensor(L, 2), &e) != HL_OK)
+    return hll_raise(L, &e);
+  lua_createtable(L, 0, 14);
+  lua_pushinteger(L, s.voxels);
+  lua_setfield(L, -2, "voxels");
+  if (s.voxels == 0) return 1;
+  set_number(L, "mean", s.mean);
+  set_number(L, "sd", s.sd);
+  set_number(L, "skewness", s.skewness);
+  set_number(L, "kurtosis", s.kurtosis);
+  set_number(L, "min", s.min);
+  set_number(L, "max", s.max);
+  for (int i = 0; i < HL_PERCENTILES; i++) {
+    lua_pushfstring(L, "p%d", (int)hl_percentiles[i]);
+    lua_pushnumber(L, s.percentile[i]);
+    lua_settable(L, -3);
+  }
+  return 1;
+}
+
 /* Memory of hl_host_calloc that Lua releases, whatever is raised meanwhile. */
 #define HLL_HOST "hilum.host"
 
@@ -226,6 +279,9 @@ void hll_open_image(lua_State *L) {
                                        {"mask_fill_holes", l_mask_fill_holes},
                                        {"mask_parts", l_mask_parts},
                                        {"mask_distance", l_mask_distance},
+                                       {"mask_surface", l_mask_surface},
+                                       {"mask_longest", l_mask_longest},
+                                       {"mask_inside", l_mask_inside},
                                        {NULL, NULL}};
   hll_type(L, HLL_HOST, none, NULL, release_host);
   luaL_setfuncs(L, functions, 0);

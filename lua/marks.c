@@ -1,12 +1,18 @@
-/* engine.read_marks(path) -> marks, problems      an LIDC reading */
+/* engine.read_marks(path) -> marks, problems      an LIDC reading
+ * engine.marks(table) -> marks                    one made by hand: build_marks.c */
 #include "data.h"
 
 #include <hilum/lidc.h>
+#include <hilum/shape.h>
 
 #include <limits.h>
 #include <math.h>
 
 #define HLL_MARKS "hilum.marks"
+
+hl_marks **hll_marks_box(lua_State *L) {
+  return (hl_marks **)hll_newbox(L, HLL_MARKS);
+}
 
 HLL_RELEASE(free_marks, HLL_MARKS, hl_marks, hl_marks_free)
 
@@ -43,7 +49,7 @@ void hll_push_mark_counts(lua_State *L, const hl_marks_counts *c) {
 static int l_read_marks(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   hl_problems **problems = hll_problems_box(L);
-  hl_marks **box = (hl_marks **)hll_newbox(L, HLL_MARKS);
+  hl_marks **box = hll_marks_box(L);
   hl_err e = {0};
   if (hl_lidc_read(box, path, *problems, &e) != HL_OK) return hll_refuse(L, &e, *problems);
   hll_push_problems(L, *problems);
@@ -117,6 +123,53 @@ static int l_marks_info(lua_State *L) {
   return 1;
 }
 
+/* marks:ratings() -> for each mark a table of its ratings, or false */
+static int l_marks_ratings(lua_State *L) {
+  const hl_marks *m = hll_check_marks(L, 1);
+  lua_createtable(L, (int)hl_marks_count(m), 0);
+  for (int64_t i = 0; i < hl_marks_count(m); i++) {
+    const hl_mark *mark = hl_marks_at(m, i);
+    if (mark->rated)
+      push_ratings(L, mark);
+    else
+      lua_pushboolean(L, 0);
+    lua_seti(L, -2, i + 1);
+  }
+  return 1;
+}
+
+static void set_indices(lua_State *L, const char *key, const int64_t *v, int64_t add) {
+  lua_createtable(L, 3, 0);
+  for (int a = 0; a < 3; a++) {
+    lua_pushinteger(L, v[a] + add);
+    lua_seti(L, -2, a + 1);
+  }
+  lua_setfield(L, -2, key);
+}
+
+/* marks:shape(i, place, thickness_mm) -> { points, first, size, centroid, longest_mm, volume_mm3 }
+ * of an outlined mark, on its outlines' own pixels; indices from 1 */
+static int l_marks_shape(lua_State *L) {
+  const hl_marks *m = hll_check_marks(L, 1);
+  const hl_grid *grid;
+  const hl_slices *slices;
+  hll_check_place(L, 3, &grid, &slices);
+  hl_mark_shape s;
+  hl_err e = {0};
+  if (hl_mark_measure(&s, m, luaL_checkinteger(L, 2) - 1, grid, slices, luaL_checknumber(L, 4),
+                      &e) != HL_OK)
+    return hll_raise(L, &e);
+  lua_createtable(L, 0, 6);
+  hll_set_integer(L, "points", s.points);
+  set_indices(L, "first", s.first, 1);
+  set_indices(L, "size", s.size, 0);
+  for (int a = 0; a < 3; a++) s.centroid[a] += 1;
+  hll_set_vector(L, "centroid", s.centroid, 3);
+  hll_set_number(L, "longest_mm", s.longest_mm);
+  hll_set_number(L, "volume_mm3", s.volume_mm3);
+  return 1;
+}
+
 static int l_marks_hash(lua_State *L) {
   char text[HL_HASH_TEXT];
   hl_err e = {0};
@@ -126,9 +179,11 @@ static int l_marks_hash(lua_State *L) {
 }
 
 void hll_open_marks(lua_State *L) {
-  static const luaL_Reg marks[] = {
-      {"list", l_marks_list}, {"info", l_marks_info}, {"hash", l_marks_hash}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"read_marks", l_read_marks}, {NULL, NULL}};
+  static const luaL_Reg marks[] = {{"list", l_marks_list},   {"info", l_marks_info},
+                                   {"hash", l_marks_hash},   {"ratings", l_marks_ratings},
+                                   {"shape", l_marks_shape}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"read_marks", l_read_marks}, {"marks", hll_build_marks}, {NULL, NULL}};
   hll_type(L, HLL_MARKS, marks, NULL, free_marks);
   luaL_setfuncs(L, functions, 0);
 }

@@ -97,15 +97,33 @@ static hl_status crop_readers(hl_crop *out, const hl_nodules *ns, int64_t i, con
   return HL_OK;
 }
 
+/* The denominator of a share of votes. */
+static double voters(const hl_nodules *ns, int readers) {
+  return ns->rule.of == HL_OF_SESSIONS ? ns->sessions : readers;
+}
+
+static hl_status new_truth(hl_tensor **out, const hl_nodules *ns, const hl_grid *to, hl_err *e) {
+  hl_desc d = image_desc(ns->rule.soft ? HL_F32 : HL_U8, to);
+  return hl_tensor_zeros(out, &d, HL_MEM_DATA, "truth", e);
+}
+
+/* What `votes` of a finding's readers make of a voxel; where findings overlap, the larger counts.
+ */
+static void vote(hl_tensor *truth, int64_t voxel, const hl_nodules *ns, int votes, int readers) {
+  float *soft = hl_tensor_f32(truth);
+  if (soft)
+    soft[voxel] = fmaxf(soft[voxel], (float)(votes / voters(ns, readers)));
+  else if (votes >= votes_needed(ns, readers))
+    hl_tensor_u8(truth)[voxel] = 1;
+}
+
 static hl_status crop_truth(hl_crop *out, const hl_nodules *ns, const hl_grid *to, hl_err *e) {
-  double needed = ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : out->readers);
-  HL_TRY(new_mask(&out->truth, to, "truth", e));
-  uint8_t *truth = hl_tensor_u8(out->truth);
+  HL_TRY(new_truth(&out->truth, ns, to, e));
   int64_t n = hl_tensor_numel(out->truth);
   for (int64_t v = 0; v < n; v++) {
     int votes = 0;
     for (int r = 0; r < out->readers; r++) votes += hl_tensor_u8(out->reader[r])[v];
-    truth[v] = votes >= needed;
+    vote(out->truth, v, ns, votes, out->readers);
   }
   return HL_OK;
 }
@@ -231,11 +249,16 @@ static hl_status votes_of(hl_tensor **out, const hl_nodules *ns, const group *g,
   return status;
 }
 
-/* Writes `value` into the whole grid's mask where a finding has at least `needed` votes, and, if
- * `unless` is there, that mask is 0. */
-static hl_status lay_finding(hl_tensor *mask, uint8_t value, const hl_tensor *unless,
-                             const hl_nodules *ns, const group *g, double needed,
-                             const hl_grid *whole, hl_err *e) {
+static bool is_truth(const hl_tensor *truth, int64_t voxel) {
+  const float *soft = hl_tensor_f32(truth);
+  return soft ? soft[voxel] > 0 : hl_tensor_u8(truth)[voxel] != 0;
+}
+
+/* Lays finding i on the whole grid: a nodule into the truth; any other finding is not valid where
+ * it is not truth. */
+static hl_status lay_finding(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_grid *whole,
+                             hl_err *e) {
+  const group *g = &ns->groups[i];
   part at = part_around(ns, g, whole);
   hl_tensor *votes = NULL;
   HL_TRY(votes_of(&votes, ns, g, &at, e));
@@ -243,26 +266,22 @@ static hl_status lay_finding(hl_tensor *mask, uint8_t value, const hl_tensor *un
   for (int64_t z = 0; z < at.grid.size[0]; z++)
     for (int64_t y = 0; y < at.grid.size[1]; y++) {
       int64_t row = (z + at.first[0]) * whole->size[1] + y + at.first[1];
-      for (int64_t x = 0; x < at.grid.size[2]; x++) {
+      for (int64_t x = 0; x < at.grid.size[2]; x++, from++) {
         int64_t v = row * whole->size[2] + x + at.first[2];
-        if (*from++ >= needed && (!unless || !hl_tensor_u8(unless)[v]))
-          hl_tensor_u8(mask)[v] = value;
+        if (i < ns->n)
+          vote(out->truth, v, ns, *from, g->n);
+        else if (*from && !is_truth(out->truth, v))
+          hl_tensor_u8(out->valid)[v] = 0;
       }
     }
   hl_tensor_unref(votes);
   return HL_OK;
 }
 
-/* The nodules first, then what was left out: no reader's vote for it counts as background. */
+/* The nodules first, then what was left out. */
 static hl_status lay_findings(hl_crop *out, const hl_nodules *ns, const hl_grid *whole, hl_err *e) {
-  HL_TRY(new_mask(&out->truth, whole, "truth", e));
-  for (int64_t i = 0; i < ns->n; i++) {
-    const group *g = &ns->groups[i];
-    double needed = ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : g->n);
-    HL_TRY(lay_finding(out->truth, 1, NULL, ns, g, needed, whole, e));
-  }
-  for (int64_t i = ns->n; i < ns->n_groups; i++)
-    HL_TRY(lay_finding(out->valid, 0, out->truth, ns, &ns->groups[i], 1, whole, e));
+  HL_TRY(new_truth(&out->truth, ns, whole, e));
+  for (int64_t i = 0; i < ns->n_groups; i++) HL_TRY(lay_finding(out, ns, i, whole, e));
   return HL_OK;
 }
 

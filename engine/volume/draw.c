@@ -1,6 +1,8 @@
 /* One reader's mark, laid on the slices of the scan and drawn. */
 #include "internal.h"
 
+#include <hilum/shape.h>
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +62,11 @@ static int64_t place(const hl_roi *roi, const hl_slices *s, double step_mm, oddi
   else
     count(&odd->lost, &odd->first_lost, roi);
   return slice;
+}
+
+int64_t roi_place(const hl_roi *roi, const hl_slices *s, double step_mm) {
+  oddities odd = {0};
+  return place(roi, s, step_mm, &odd);
 }
 
 static void report(const oddities *odd, const hl_mark *mark, const hl_marks *m,
@@ -169,16 +176,9 @@ static hl_status draw_all(piece *out, const placed *rois, int64_t n, hl_semantic
 }
 
 static double longest_mm(const hl_roi *roi, const hl_grid *grid) {
-  double most = 0;
-  for (int64_t i = 0; i < roi->n; i++)
-    for (int64_t k = i + 1; k < roi->n; k++) {
-      double dy = (double)(roi->points[i].y - roi->points[k].y) * grid->spacing_mm[1];
-      double dx = (double)(roi->points[i].x - roi->points[k].x) * grid->spacing_mm[2];
-      double d = dy * dy + dx * dx;
-      if (d > most) most = d;
-    }
+  hl_outline o = {.points = roi->points, .n = roi->n};
   double pixel_mm = 0.5 * (grid->spacing_mm[1] + grid->spacing_mm[2]);
-  return fmax(0, sqrt(most) - pixel_mm);
+  return fmax(0, hl_outline_longest_mm(&o, &grid->spacing_mm[1]) - pixel_mm);
 }
 
 static void place_all(placed *rois, const hl_mark *mark, const hl_grid *grid,
@@ -191,8 +191,23 @@ static void place_all(placed *rois, const hl_mark *mark, const hl_grid *grid,
   qsort(rois, (size_t)mark->n_rois, sizeof *rois, compare_slice);
 }
 
+static hl_status keep_points(piece *out, const placed *rois, int64_t n, hl_err *e) {
+  int64_t all = 0;
+  for (int64_t i = 0; i < n; i++) all += rois[i].roi->n;
+  out->points = hl_host_calloc((size_t)(all ? all : 1), sizeof *out->points);
+  if (!out->points) return hl_fail(e, HL_ENOMEM, "no memory for %lld points", (long long)all);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t k = 0; k < rois[i].roi->n; k++) {
+      int32_t *p = out->points[out->n_points++];
+      p[0] = (int32_t)rois[i].slice;
+      p[1] = rois[i].roi->points[k].y;
+      p[2] = rois[i].roi->points[k].x;
+    }
+  return HL_OK;
+}
+
 hl_status piece_draw(piece *out, const hl_marks *m, int64_t index, const hl_grid *grid,
-                     const hl_slices *slices, hl_semantics semantics, hl_problems *problems,
+                     const hl_slices *slices, const hl_nodule_rule *rule, hl_problems *problems,
                      hl_err *e) {
   const hl_mark *mark = hl_marks_at(m, index);
   *out = (piece){.mark = index, .session = mark->session};
@@ -205,14 +220,18 @@ hl_status piece_draw(piece *out, const hl_marks *m, int64_t index, const hl_grid
   while (begin < mark->n_rois && rois[begin].slice < 0) begin++;
   hl_status status = HL_OK;
   if (find_box(out, rois + begin, mark->n_rois - begin, grid, &odd))
-    status = draw_all(out, rois + begin, mark->n_rois - begin, semantics, e);
+    status = draw_all(out, rois + begin, mark->n_rois - begin, rule->semantics, e);
+  bool points = rule->grouping == HL_GROUP_PYLIDC && out->mask;
+  if (status == HL_OK && points) status = keep_points(out, rois + begin, mark->n_rois - begin, e);
   hl_host_free(rois);
   report(&odd, mark, m, problems);
-  if (status == HL_OK && out->voxels > 0) return HL_OK;
+  if (status == HL_OK && (out->voxels > 0 || points)) return HL_OK;
   if (status == HL_OK && begin < mark->n_rois)
     hl_problems_add(problems, HL_OK, hl_marks_file(m),
                     "line %d: the outlines of mark '%s' hold no voxel", mark->line, mark->id);
   hl_host_free(out->mask);
+  hl_host_free(out->points);
   out->mask = NULL;
+  out->points = NULL;
   return status;
 }

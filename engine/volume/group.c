@@ -141,17 +141,32 @@ static void add_member(hl_nodules *ns, group *g, int64_t index) {
   g->members[at] = index;
 }
 
-static hl_status collect(hl_nodules *ns, const forest *f, hl_err *e) {
+static hl_status members_new(hl_nodules *ns, group *g, const int64_t *root, int64_t first,
+                             hl_err *e) {
+  int64_t n = 0;
+  for (int64_t i = first; i < ns->n_pieces; i++) n += root[i] == first;
+  if (n > HL_MAX_READERS)
+    return hl_fail(e, HL_EFORMAT,
+                   "%lld marks are grouped as one nodule, expected at most %d (grouping '%s')",
+                   (long long)n, HL_MAX_READERS, hl_grouping_name(ns->rule.grouping));
+  g->members = hl_host_calloc((size_t)n, sizeof *g->members);
+  g->marks = hl_host_calloc((size_t)n, sizeof *g->marks);
+  if (!g->members || !g->marks)
+    return hl_fail(e, HL_ENOMEM, "no memory for the readers of a nodule");
+  return HL_OK;
+}
+
+hl_status groups_collect(hl_nodules *ns, const int64_t *root, hl_err *e) {
   int64_t n = ns->n_pieces;
   ns->groups = hl_host_calloc((size_t)n, sizeof *ns->groups);
   if (!ns->groups) return hl_fail(e, HL_ENOMEM, "no memory for %lld nodules", (long long)n);
-  for (int64_t root = 0; root < n; root++) {
-    if (f->root[root] != root) continue;
+  for (int64_t first = 0; first < n; first++) {
+    if (root[first] != first) continue;
     group *g = &ns->groups[ns->n_groups++];
-    g->members = hl_host_calloc(HL_MAX_READERS, sizeof *g->members);
-    if (!g->members) return hl_fail(e, HL_ENOMEM, "no memory for the readers of a nodule");
-    for (int64_t i = root; i < n; i++)
-      if (f->root[i] == root) add_member(ns, g, i);
+    HL_TRY(members_new(ns, g, root, first, e));
+    for (int64_t i = first; i < n; i++)
+      if (root[i] == first) add_member(ns, g, i);
+    for (int i = 0; i < g->n; i++) g->marks[i] = ns->pieces[g->members[i]].mark;
   }
   return HL_OK;
 }
@@ -166,6 +181,7 @@ static hl_status link_all(links *l, const hl_nodules *ns, hl_err *e) {
 hl_status pieces_group(hl_nodules *ns, hl_err *e) {
   int64_t n = ns->n_pieces;
   if (n == 0) return HL_OK;
+  if (ns->rule.grouping == HL_GROUP_PYLIDC) return pieces_group_pylidc(ns, e);
   links l = {0};
   forest f = {hl_host_calloc((size_t)n, sizeof(int64_t)),
               hl_host_calloc((size_t)n, sizeof(uint32_t))};
@@ -178,7 +194,7 @@ hl_status pieces_group(hl_nodules *ns, hl_err *e) {
       f.sessions[i] = UINT32_C(1) << ns->pieces[i].session;
     }
     for (int64_t i = 0; i < l.n; i++) join(&f, n, l.items[i].a, l.items[i].b);
-    status = collect(ns, &f, e);
+    status = groups_collect(ns, f.root, e);
   }
   hl_host_free(l.items);
   hl_host_free(f.root);

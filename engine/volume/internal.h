@@ -12,11 +12,14 @@ typedef struct piece {
   uint8_t *mask;
   int64_t voxels;
   double diameter_mm;
+  int32_t (*points)[3]; /* slice, row, column of all outline points; of HL_GROUP_PYLIDC alone */
+  int64_t n_points;
 } piece;
 
 /* Marks of different sessions that mean the same nodule. */
 typedef struct group {
   int64_t *members; /* pieces, by session; n of them */
+  int64_t *marks;   /* their marks */
   int n;
   int64_t first[3], size[3]; /* the members' boxes together */
 } group;
@@ -46,13 +49,26 @@ static inline int piece_at(const piece *p, int64_t z, int64_t y, int64_t x) {
   return p->mask[(z * p->size[1] + y) * p->size[2] + x];
 }
 
+/* Votes that make a voxel nodule, of a group of so many readers. */
+static inline double votes_needed(const hl_nodules *ns, int readers) {
+  if (ns->rule.votes > 0) return ns->rule.votes;
+  return ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : readers);
+}
+
 /* draw.c: the outlined mark `index` of m, drawn. out->mask is NULL if nothing of it is in the scan.
  */
 HL_MUST_CHECK hl_status piece_draw(piece *out, const hl_marks *m, int64_t index,
                                    const hl_grid *grid, const hl_slices *slices,
-                                   hl_semantics semantics, hl_problems *problems, hl_err *e);
+                                   const hl_nodule_rule *rule, hl_problems *problems, hl_err *e);
+
+/* draw.c: the slice that a roi lies on, by SOP UID, then by z; -1: none. */
+int64_t roi_place(const hl_roi *roi, const hl_slices *s, double step_mm);
 
 /* group.c: fills groups and n_groups of ns from its pieces. */
 HL_MUST_CHECK hl_status pieces_group(hl_nodules *ns, hl_err *e);
+/* The groups of pieces with one root; root[i] ≤ i. */
+HL_MUST_CHECK hl_status groups_collect(hl_nodules *ns, const int64_t *root, hl_err *e);
+/* group_pylidc.c: the same by pylidc's rule. */
+HL_MUST_CHECK hl_status pieces_group_pylidc(hl_nodules *ns, hl_err *e);
 
 #endif

@@ -14,8 +14,26 @@ hl_nodule_rule hl_nodule_rule_default(void) {
                           .of = HL_OF_SESSIONS};
 }
 
+static const char *const grouping_names[HL_GROUPINGS] = {"mm", "pylidc"};
+
+const char *hl_grouping_name(hl_grouping g) {
+  return g < HL_GROUPINGS ? grouping_names[g] : "unknown";
+}
+
+hl_grouping hl_grouping_by_name(const char *name) {
+  int g = 0;
+  while (g < HL_GROUPINGS && strcmp(name, grouping_names[g]) != 0) g++;
+  return (hl_grouping)g;
+}
+
 static hl_status check_rule(const hl_nodule_rule *r, hl_err *e) {
   if (r->semantics >= HL_SEMANTICS) return hl_fail(e, HL_EINVAL, "unknown mask semantics");
+  if (r->grouping >= HL_GROUPINGS) return hl_fail(e, HL_EINVAL, "unknown grouping of marks");
+  if (!(r->thickness_mm >= 0) || r->thickness_mm > 100)
+    return hl_fail(e, HL_EINVAL, "thickness_mm is %g, expected 0 to 100", r->thickness_mm);
+  if (r->votes < 0 || r->votes > HL_MAX_READERS)
+    return hl_fail(e, HL_EINVAL, "a consensus of %d readers, expected 1 to %d", r->votes,
+                   HL_MAX_READERS);
   if (!(r->gap_mm >= 0) || r->gap_mm > 100)
     return hl_fail(e, HL_EINVAL, "gap_mm is %g, expected 0 to 100", r->gap_mm);
   if (r->min_readers < 1)
@@ -36,7 +54,7 @@ static hl_status draw_pieces(hl_nodules *ns, const hl_marks *m, const hl_slices 
   for (int64_t i = 0; i < n; i++) {
     if (hl_marks_at(m, i)->kind != HL_MARK_OUTLINE) continue;
     piece *p = &ns->pieces[ns->n_pieces];
-    HL_TRY(piece_draw(p, m, i, &ns->grid, slices, ns->rule.semantics, problems, e));
+    HL_TRY(piece_draw(p, m, i, &ns->grid, slices, &ns->rule, problems, e));
     if (p->mask) ns->n_pieces++;
   }
   return HL_OK;
@@ -48,13 +66,9 @@ static int votes_at(const hl_nodules *ns, const group *g, int64_t z, int64_t y, 
   return votes;
 }
 
-static double needed_votes(const hl_nodules *ns, int readers) {
-  return ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : readers);
-}
-
 /* Volume and centroid of the consensus mask; false if it is empty. */
 static bool consensus(const hl_nodules *ns, const group *g, hl_nodule *nodule) {
-  double needed = needed_votes(ns, g->n), sum[3] = {0, 0, 0}, volume = 0;
+  double needed = votes_needed(ns, g->n), sum[3] = {0, 0, 0}, volume = 0;
   double area = ns->grid.spacing_mm[1] * ns->grid.spacing_mm[2];
   for (int64_t z = g->first[0]; z < g->first[0] + g->size[0]; z++) {
     double weight = area * hl_grid_thickness_mm(&ns->grid, z);
@@ -209,14 +223,45 @@ hl_status hl_nodules_find(hl_nodules **out, const hl_marks *m, const hl_grid *gr
 
 void hl_nodules_free(hl_nodules *ns) {
   if (!ns) return;
-  for (int64_t i = 0; i < ns->n_pieces; i++) hl_host_free(ns->pieces[i].mask);
-  for (int64_t i = 0; i < ns->n_groups; i++) hl_host_free(ns->groups[i].members);
+  for (int64_t i = 0; i < ns->n_pieces; i++) {
+    hl_host_free(ns->pieces[i].mask);
+    hl_host_free(ns->pieces[i].points);
+  }
+  for (int64_t i = 0; i < ns->n_groups; i++) {
+    hl_host_free(ns->groups[i].members);
+    hl_host_free(ns->groups[i].marks);
+  }
   for (int64_t i = 0; i < ns->n; i++) release_nodule(&ns->nodules[i]);
   hl_host_free(ns->pieces);
   hl_host_free(ns->groups);
   hl_host_free(ns->nodules);
   hl_host_free((double *)(uintptr_t)ns->grid.z_mm);
   hl_host_free(ns);
+}
+
+void hl_nodules_keep(hl_nodules *ns, const bool *keep) {
+  int64_t kept = 0;
+  for (int64_t i = 0; i < ns->n; i++) { /* what stays, in order, by exchange with what goes */
+    if (!keep[i]) continue;
+    group g = ns->groups[kept];
+    hl_nodule nodule = ns->nodules[kept];
+    ns->groups[kept] = ns->groups[i];
+    ns->nodules[kept] = ns->nodules[i];
+    ns->groups[i] = g;
+    ns->nodules[i] = nodule;
+    kept++;
+  }
+  for (int64_t i = kept; i < ns->n; i++) release_nodule(&ns->nodules[i]);
+  ns->n = kept;
+}
+
+int64_t hl_nodules_groups(const hl_nodules *ns) {
+  return ns->n_groups;
+}
+
+int hl_nodules_group(const hl_nodules *ns, int64_t i, const int64_t **marks) {
+  *marks = ns->groups[i].marks;
+  return ns->groups[i].n;
 }
 
 int64_t hl_nodules_count(const hl_nodules *ns) {
@@ -235,13 +280,31 @@ int64_t hl_nodules_disputed(const hl_nodules *ns) {
   return ns->disputed;
 }
 
+static hl_status new_box(hl_tensor **out, const group *g, hl_err *e) {
+  hl_desc d = {.dtype = HL_U8, .layout = HL_PLAIN, .shape = hl_shape_make(3, g->size)};
+  return hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "a nodule's mask", e);
+}
+
+hl_status hl_nodule_consensus(hl_tensor **out, const hl_nodules *ns, int64_t i, hl_err *e) {
+  *out = NULL;
+  if (i < 0 || i >= ns->n) return hl_fail(e, HL_EINVAL, "no nodule %lld", (long long)i);
+  const group *g = &ns->groups[i];
+  HL_TRY(new_box(out, g, e));
+  double needed = votes_needed(ns, g->n);
+  uint8_t *to = hl_tensor_u8(*out);
+  for (int64_t z = g->first[0]; z < g->first[0] + g->size[0]; z++)
+    for (int64_t y = g->first[1]; y < g->first[1] + g->size[1]; y++)
+      for (int64_t x = g->first[2]; x < g->first[2] + g->size[2]; x++)
+        *to++ = votes_at(ns, g, z, y, x) >= needed;
+  return HL_OK;
+}
+
 hl_status hl_nodule_mask(hl_tensor **out, const hl_nodules *ns, int64_t i, int r, hl_err *e) {
   *out = NULL;
   if (i < 0 || i >= ns->n || r < 0 || r >= ns->nodules[i].readers)
     return hl_fail(e, HL_EINVAL, "no reader %d of nodule %lld", r, (long long)i);
   const group *g = &ns->groups[i];
-  hl_desc d = {.dtype = HL_U8, .layout = HL_PLAIN, .shape = hl_shape_make(3, g->size)};
-  HL_TRY(hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "reader's mask", e));
+  HL_TRY(new_box(out, g, e));
   uint8_t *to = hl_tensor_u8(*out);
   for (int64_t z = 0; z < g->size[0]; z++)
     for (int64_t y = 0; y < g->size[1]; y++)

@@ -18,8 +18,9 @@
 -- datasets inputs.*, weights.* and state.* without their section; a third argument has every section as tensors.
 -- run returns what the file calls outputs.* (values, tensors, numbers or lists), then optionally the scalar that is
 -- differentiated (default: the sum of outputs times upstream), then optionally gradients by name that are not those
--- of the values in v. Where something is not there yet, run calls golden.missing("dilation"): the case is a failure
--- known to be one.
+-- of the values in v. A fourth argument, read(name), gives another case of the file and its tensors by section. Where
+-- results are attributes of the group, the entry names them in `attributes`; they are compared as outputs. Where
+-- something is not there yet, run calls golden.missing("dilation"): the case is a failure known to be one.
 --
 -- Where a reference value is known to be less exact, the entry's tolerance(case, data) says how much is allowed (nil:
 -- as usual; f32 never gets less than usual).
@@ -90,9 +91,23 @@ local function read_data(store, name)
   local data = { inputs = {}, weights = {}, state = {}, upstream = {}, outputs = {}, grads = {} }
   for _, dataset in ipairs(store:list("/" .. name)) do
     local section, bare = split(dataset)
-    if data[section] then data[section][bare] = store:tensor("/" .. name .. "/" .. dataset):to "f64" end
+    local path = "/" .. name .. "/" .. dataset
+    local text = section == "inputs" and type(store:get(path)) == "table" -- names, not numbers
+    if data[section] and not text then data[section][bare] = store:tensor(path):to "f64" end
   end
   return data
+end
+
+-- A plain f64 tensor of a number or a list.
+local function of_numbers(x)
+  if type(x) == "table" then return engine.from(x, { dtype = "f64" }) end
+  return engine.from({ x }, { dtype = "f64" }):reshape {}
+end
+
+local function read_attributes(entry, case, data)
+  for _, name in ipairs(entry.attributes or {}) do
+    if case[name] ~= nil then data.outputs[name] = of_numbers(case[name]) end
+  end
 end
 
 local function sorted(map)
@@ -152,17 +167,16 @@ end
 
 -- A plain f64 tensor of what a case returned: a program's value, a tensor, a number or a list.
 local function plain(x)
-  if type(x) == "number" then return engine.from({ x }, { dtype = "f64" }):reshape {} end
-  if type(x) == "table" then return engine.from(x, { dtype = "f64" }) end
+  if type(x) == "number" or type(x) == "table" then return of_numbers(x) end
   local ok, tensor = pcall(function() return x:tensor() end)
   return (ok and tensor or x):to("f64"):dense "plain"
 end
 
 -- What the case's file calls outputs.* and grads.*, as plain f64 tensors.
-local function compute(entry, case, data)
+local function compute(entry, case, data, read)
   local program = engine.program { live = true }
   local values = bind(program, entry, case, data)
-  local outputs, objective, given = entry.run(case, values, data)
+  local outputs, objective, given = entry.run(case, values, data, read)
   objective = objective or weighted_sum(outputs, data, case.dtype)
   local computed = { outputs = {}, grads = {} }
   for name, value in pairs(gradients(program, objective, values, data, given)) do
@@ -239,13 +253,18 @@ end
 
 -- ---- writing what was computed ----
 
-local function write_case(out, store, name, data, computed)
-  local group = "/" .. name
+local function write_case(out, store, name, data, computed, attributes)
+  local group, is_attribute = "/" .. name, {}
+  for _, key in ipairs(attributes or {}) do is_attribute[key] = true end
   out:put_group(group)
-  for _, key in ipairs(store:attrs(group)) do out:attr(group, key, store:attr(group, key)) end
+  for _, key in ipairs(store:attrs(group)) do
+    local got = is_attribute[key] and computed.outputs[key]
+    local values = got and got:table()
+    out:attr(group, key, values and (#got.shape == 0 and values[1] or values) or store:attr(group, key))
+  end
   for _, section in ipairs { "outputs", "grads" } do
     for bare, want in pairs(data[section]) do
-      local got = computed[section][bare]
+      local got = not is_attribute[bare] and computed[section][bare]
       if got and #got == #want then out:put(group .. "/" .. section .. "." .. bare, got:reshape(want.shape)) end
     end
   end
@@ -267,18 +286,20 @@ local function run_case(spec, store, name, out)
   local label = string.format("%s (%s)", name, tostring(case.op))
   if not entry then return t.todo("not there yet", label) end
   local data = read_data(store, name)
+  read_attributes(entry, case, data)
+  local function read(other) return read_case(store, other), read_data(store, other) end
   local texts, problems = {}, {}
   for _, dtype in ipairs(spec.dtypes or { "f64", "f32" }) do
     case.dtype = dtype
     local fine, result = xpcall(compute, function(e)
       return type(e) == "table" and e.missing and e or debug.traceback(tostring(e), 2)
-    end, entry, case, data)
+    end, entry, case, data, read)
     if not fine and type(result) == "table" then return t.todo(result.missing .. " is not there yet", label) end
     if fine then
       local text, wrong = compare(result, data, allowed(spec, entry, case, data), spec.floor and spec.floor[dtype])
       texts[#texts + 1] = dtype .. " " .. text
       for _, line in ipairs(wrong) do problems[#problems + 1] = dtype .. ": " .. line end
-      if out and dtype == "f64" then write_case(out, store, name, data, result) end
+      if out and dtype == "f64" then write_case(out, store, name, data, result, entry.attributes) end
     else
       problems[#problems + 1] = dtype .. ": " .. result
     end

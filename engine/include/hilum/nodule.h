@@ -8,7 +8,12 @@
  *   2. Candidates are taken in order of overlap (Dice of the masks, largest first; pairs without
  * overlap follow by distance, smallest first; ties by order in the file). Two groups are joined if
  * no session would be in it twice. So neighbouring nodules never grow together, and a mark belongs
- * to one nodule. */
+ * to one nodule.
+ *
+ * For comparison with others' numbers there is pylidc 0.2.3's rule: single linkage of marks whose
+ * outlines' points come as near as the slice thickness, the distance in voxels, the thickness in
+ * mm; while a group has more than 4 marks, that limit is multiplied by 0.9, as long as it is 0.1 or
+ * more. A session may be in such a group twice, and then counts as two readers. */
 #ifndef HILUM_NODULE_H
 #define HILUM_NODULE_H
 
@@ -32,17 +37,29 @@ typedef struct hl_slices {
   int64_t n;
 } hl_slices;
 
+typedef enum hl_grouping { HL_GROUP_MM, HL_GROUP_PYLIDC, HL_GROUPINGS } hl_grouping;
+
+const char *hl_grouping_name(hl_grouping g); /* "mm", "pylidc" */
+/* HL_GROUPINGS if there is no such name. */
+hl_grouping hl_grouping_by_name(const char *name);
+
 typedef enum hl_denominator { HL_OF_SESSIONS, HL_OF_MARKS } hl_denominator;
 
 typedef struct hl_nodule_rule {
   hl_semantics semantics;
-  double gap_mm;          /* see above */
+  hl_grouping grouping;
+  double gap_mm;          /* see above; of HL_GROUP_MM */
+  double thickness_mm;    /* of HL_GROUP_PYLIDC; 0: the grid's spacing along z */
   int min_readers;        /* sessions that outlined it */
   double min_diameter_mm; /* see hl_nodule.diameter_mm */
   double level;           /* consensus: votes ≥ level · denominator */
   hl_denominator of;      /* all reading sessions, or those that outlined the nodule */
+  int votes;              /* consensus: at least so many readers, whatever level says; 0: level */
+  /* The truth of a crop is the share of votes (f32, denominator `of`) instead of the consensus,
+   * which still decides what is a nodule, where its centre lies and how large it is. */
+  bool soft;
 } hl_nodule_rule;
-/* interior, 3 mm, 2 readers, 3 mm, 0.5 of sessions. */
+/* interior, grouped in mm, 3 mm, 2 readers, 3 mm, 0.5 of sessions. */
 hl_nodule_rule hl_nodule_rule_default(void);
 
 typedef struct hl_nodule {
@@ -75,9 +92,27 @@ int64_t hl_nodules_few_readers(const hl_nodules *ns); /* left out by min_readers
 int64_t hl_nodules_small(const hl_nodules *ns);       /* left out by min_diameter_mm */
 int64_t hl_nodules_disputed(const hl_nodules *ns);    /* left out without a consensus voxel */
 
+/* Leaves all nodules out but those with keep[i]: they become findings of the scan that are no
+ * nodules. keep has one entry for each nodule; what is kept stays in order. */
+void hl_nodules_keep(hl_nodules *ns, const bool *keep);
+
+/* All groups of marks, the nodules first and in their order, then what was left out. *marks lends
+ * the indices of group i's marks. */
+int64_t hl_nodules_groups(const hl_nodules *ns);
+int hl_nodules_group(const hl_nodules *ns, int64_t i, const int64_t **marks);
+
+/* With HL_GROUP_PYLIDC: smallest distances between outline points, in voxels, of each two of the
+ * outlined marks that lie in the scan, in the order of the file: new plain f64 [n,n], 0 on the
+ * diagonal. */
+HL_MUST_CHECK hl_status hl_nodules_distances(hl_tensor **out, const hl_nodules *ns, hl_err *e);
+
 /* Mask of reader r (0 … readers-1) of nodule i on its box: new plain u8 [z,y,x]. */
 HL_MUST_CHECK hl_status hl_nodule_mask(hl_tensor **out, const hl_nodules *ns, int64_t i, int r,
                                        hl_err *e);
+
+/* Its consensus mask on the same box. */
+HL_MUST_CHECK hl_status hl_nodule_consensus(hl_tensor **out, const hl_nodules *ns, int64_t i,
+                                            hl_err *e);
 
 typedef struct hl_crop_options {
   int64_t size[3];
@@ -87,10 +122,10 @@ typedef struct hl_crop_options {
 
 enum { HL_MAX_READERS = 16 };
 
-/* All masks are image layout u8 {1,1,z,y,x}. */
+/* All masks are image layout u8 {1,1,z,y,x}; a soft truth is f32. */
 typedef struct hl_crop {
   hl_tensor *image; /* f32 {1,1,z,y,x}, 0 … 1; 0 outside the scan */
-  hl_tensor *truth; /* consensus of the resampled readers' masks */
+  hl_tensor *truth; /* consensus of the resampled readers' masks; share of them (f32) if soft */
   /* 0 outside the scan, and where another finding (of any reader, outlined) lies that is not truth
    */
   hl_tensor *valid;
