@@ -61,8 +61,8 @@ static int l_series_voxels(lua_State *L) {
   return 1;
 }
 
-/* series:info() -> { uid, study, patient, slices, rows, columns, spacing_mm, origin_mm, z_mm,
- * direction, sop_uids } */
+/* series:info() -> { uid, study, patient, slices, rows, columns, spacing_mm, origin_mm,
+ * thickness_mm, z_mm, direction, sop_uids } */
 static int l_series_info(lua_State *L) {
   const hl_series *s = hll_check_series(L, 1);
   const hl_grid *g = hl_series_grid(s);
@@ -76,6 +76,7 @@ static int l_series_info(lua_State *L) {
   hll_set_integer(L, "columns", g->size[2]);
   hll_set_vector(L, "spacing_mm", g->spacing_mm, 3);
   hll_set_vector(L, "origin_mm", g->origin_mm, 3);
+  hll_set_number(L, "thickness_mm", hl_series_thickness_mm(s));
   hll_set_vector(L, "z_mm", g->z_mm, g->size[0]);
   hll_set_vector(L, "direction", hl_series_direction(s), 9);
   lua_createtable(L, 0, (int)slices->n_uids);

@@ -22,7 +22,7 @@ typedef struct slice {
 struct hl_series {
   hl_grid grid;
   double *z_mm, *roi_z_mm;
-  double direction[9];
+  double direction[9], thickness_mm;
   hl_slices slices;
   hl_slice_uid *uids;
   char *uid_text; /* n_uids texts of HL_UID_TEXT */
@@ -267,6 +267,7 @@ static hl_status set_geometry(hl_series *s, const stack *st, int64_t kept, hl_er
   for (int64_t i = 0; i < st->n; i++) {
     const slice *p = &st->slices[i];
     if (p->dropped) continue;
+    s->thickness_mm = fmax(s->thickness_mm, p->h.thickness_mm);
     s->z_mm[p->kept_as] = p->z_mm;
     s->roi_z_mm[p->kept_as] = p->h.position_mm[2];
   }
@@ -399,6 +400,9 @@ const hl_slices *hl_series_slices(const hl_series *s) {
 }
 const double *hl_series_direction(const hl_series *s) {
   return s->direction;
+}
+double hl_series_thickness_mm(const hl_series *s) {
+  return s->thickness_mm > 0 ? s->thickness_mm : s->grid.spacing_mm[0];
 }
 const char *hl_series_uid(const hl_series *s) {
   return s->uid;

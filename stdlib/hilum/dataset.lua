@@ -6,6 +6,7 @@
 -- set.protocol.
 
 local engine = require "hilum.engine"
+local filters = require "hilum.data.filters"
 local problem = require "hilum.problem"
 local schema = require "hilum.schema"
 local suggest = require "hilum.suggest"
@@ -24,19 +25,16 @@ local presets = {
 -- How nodules are made of readers' marks, and cut out: the same for every source of scans.
 local function scan_fields(crop)
   return {
-    nodules = schema.record {
-      doc = "which nodules count", default = {},
-      fields = {
-        min_diameter_mm = schema.number { default = 3, min = 0, doc = "mean over the readers" },
-        min_readers = schema.int { default = 2, min = 1, max = 16, doc = "who outlined it" },
-      },
-    },
+    nodules = filters.schema,
     consensus = schema.record {
       doc = "when a voxel is nodule", default = {},
       fields = {
         level = schema.number { default = 0.5, above = 0, max = 1, doc = "share of the votes needed" },
         of = schema.one_of { "sessions", "marks", default = "sessions",
           doc = "of all readers of the scan, or of those who outlined this nodule" },
+        readers = schema.optional(schema.int { min = 1, max = 16, doc = "at least so many, whatever the level" }),
+        soft = schema.bool { default = false,
+          doc = "the truth is the share of the votes; the consensus says what is a nodule, where and how large" },
       },
     },
     spacing_mm = schema.zyx { default = 1, whole = false, above = 0, doc = "of the resampled crop" },

@@ -43,6 +43,8 @@ const hl_grid *hl_series_grid(const hl_series *s);
 const hl_slices *hl_series_slices(const hl_series *s);
 /* The unit vectors of the image's axes z, y, x in patient space, each as (z, y, x). */
 const double *hl_series_direction(const hl_series *s);
+/* SliceThickness, the largest of the slices'; the spacing along z where the files have none. */
+double hl_series_thickness_mm(const hl_series *s);
 const char *hl_series_uid(const hl_series *s);
 const char *hl_series_study_uid(const hl_series *s);
 const char *hl_series_patient(const hl_series *s);

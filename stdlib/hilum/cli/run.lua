@@ -4,6 +4,7 @@ local archive = require "hilum.archive"
 local common = require "hilum.cli.common"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
+local filters = require "hilum.data.filters"
 local options = require "hilum.cli.options"
 local plan = require "hilum.plan"
 local problem = require "hilum.problem"
@@ -70,6 +71,8 @@ local function data_lines(spec, set, sides)
   local lines = { string.format("data          training %s, validation %s", side(sides.train_cases, sides.train),
     side(sides.validation_cases, sides.validation)) }
   lines[2] = string.format("protocol      %s; split by %s", tostring(set.protocol), spec.split.by)
+  local left_out = filters.text(set.left_out or {})
+  if left_out then lines[#lines + 1] = "left out      " .. left_out end
   local problems = common.problems(set.problems)
   if #problems > 0 then
     lines[#lines + 1] = string.format("problems      %d in the data, the first: %s: %s", #problems,

@@ -3,44 +3,14 @@
 -- Every series is read once, all of its crops are made, then its volume is let go.
 
 local engine = require "hilum.engine"
+local filters = require "hilum.data.filters"
+local protocols = require "hilum.data.protocol"
 local sets = require "hilum.data.set"
 
 local lidc = {}
 
--- A table of plain values that prints as one line.
-local Protocol = {}
-
-function Protocol.__tostring(p)
-  local function by(v, form)
-    return string.format(form .. " × " .. form .. " × " .. form, v[1], v[2], v[3])
-  end
-  local place = p.extent == "scan" and "over the whole scan"
-    or string.format("of %s mm around the nodule", by(p.spacing_mm, "%g"))
-  return string.format(
-    "%s voxels %s, %g to %g HU; nodules of %g mm and more by %d readers and more; truth: %g of the %s (%s)",
-    by(p.crop, "%d"), place, p.window_hu[1], p.window_hu[2], p.min_diameter_mm, p.min_readers,
-    p.consensus_level, p.consensus_of, p.semantics)
-end
-
 local function copy(list)
   return table.move(list, 1, #list, 1, {})
-end
-
-local function protocol_of(source)
-  return setmetatable({
-    crop = copy(source.crop), extent = source.extent or "nodule", spacing_mm = copy(source.spacing_mm),
-    window_hu = copy(source.window_hu),
-    min_diameter_mm = source.nodules.min_diameter_mm, min_readers = source.nodules.min_readers,
-    consensus_level = source.consensus.level, consensus_of = source.consensus.of,
-    semantics = "interior", gap_mm = 3, other_findings = "not valid",
-  }, Protocol)
-end
-
-local function rule_of(protocol)
-  return {
-    semantics = protocol.semantics, gap_mm = protocol.gap_mm, min_readers = protocol.min_readers,
-    min_diameter_mm = protocol.min_diameter_mm, level = protocol.consensus_level, of = protocol.consensus_of,
-  }
 end
 
 local function append(list, more)
@@ -59,6 +29,7 @@ local function add_case(part, info, nodule, sample)
   part.cases[n] = {
     patient = info.patient, series = info.uid, diameter_mm = nodule.diameter_mm, volume_mm3 = nodule.volume_mm3,
     centre_mm = nodule.centre_mm, readers = nodule.readers,
+    label = nodule.label,
     cut = sample.cut and string.format("the nodule of %.1f mm reaches beyond the crop", nodule.diameter_mm) or nil,
   }
   sample.cut = nil
@@ -77,15 +48,11 @@ local function add_whole(part, info, nodules, voxels, grid)
     readers = readers }, nodules:whole(voxels, grid))
 end
 
-local function add_nodules(part, info, nodules, voxels, grid)
-  for i, nodule in ipairs(nodules:list()) do add_case(part, info, nodule, nodules:crop(i, voxels, grid)) end
-end
-
--- What was counted on the way: nodules kept, and those that the rule leaves out.
-local function tally(nodules)
-  local found = nodules:left_out()
-  found.scans, found.nodules = 1, #nodules:list()
-  return found
+local function add_nodules(part, info, nodules, voxels, grid, rule)
+  for i, nodule in ipairs(nodules:list()) do
+    nodule.label = filters.label(rule, nodule)
+    add_case(part, info, nodule, nodules:crop(i, voxels, grid))
+  end
 end
 
 -- Cuts all nodules of one scan out, or lays the scan on its grid. Returns a part, or nil, a problem and more
@@ -96,13 +63,16 @@ local function read_scan(protocol, one)
   local series, err, more = engine.read_series(one.files)
   if not series then return nil, err, more end
   local info, problems = series:info(), append({}, err)
-  local nodules, odd = engine.find_nodules(series, marks, rule_of(protocol))
+  local nodules, odd = engine.find_nodules(series, marks, protocols.rule(protocol, info.thickness_mm))
   if not nodules then return nil, odd, problems end
   local voxels <close> = series:voxels()
-  local part = { cases = {}, samples = {}, problems = append(problems, odd), found = tally(nodules) }
+  local part = { cases = {}, samples = {}, problems = append(problems, odd),
+    left_out = filters.apply(protocol.nodules, nodules, info) }
+  part.found = { scans = 1, nodules = #nodules:list() }
   local add = protocol.extent == "scan" and add_whole or add_nodules
   add(part, info, nodules, voxels,
-    { size = protocol.crop, spacing_mm = protocol.spacing_mm, window_hu = protocol.window_hu })
+    { size = protocol.crop, spacing_mm = protocol.spacing_mm, window_hu = protocol.window_hu },
+    protocol.nodules)
   part.line = string.format("%s %s %s\n", info.uid, series:hash(), marks:hash())
   nodules:free()
   marks:free()
@@ -133,7 +103,7 @@ function lidc.open(source, options)
   local progress = options and options.progress or function() end
   local index, err = engine.index(source.folder, progress)
   if not index then return nil, err end
-  local protocol, problems = protocol_of(source), copy(index.problems)
+  local protocol, problems = protocols.of(source), copy(index.problems)
   local units = units_of(index, protocol, source.folder, problems)
   return sets.open { folder = source.folder, units = units, protocol = protocol, problems = problems,
     progress = progress, what = "reading scans" }

@@ -1,9 +1,9 @@
 -- A set of cases made of units: what every source's open() gives.
 --
 -- A unit is what is read at once: a scan, a patient's folder. unit.read() gives a part, or nil, a problem and more
--- problems: part = { line (its lines in the set's hash), cases, samples, problems, found }. A case is { patient,
--- readers, … }; the set names it. A set is { cases, problems, hash, protocol, found = what was counted on the way,
--- by name } with set:load(i) -> sample.
+-- problems: part = { line (its lines in the set's hash), cases, samples, problems, found, left_out }. A case is {
+-- patient, readers, … }; the set names it. A set is { cases, problems, hash, protocol, found = what was counted on the
+-- way, by name, left_out = nodules that the protocol does not take, by reason } with set:load(i) -> sample.
 
 local engine = require "hilum.engine"
 local problem = require "hilum.problem"
@@ -45,6 +45,7 @@ local function add_part(set, part)
   table.move(part.problems, 1, #part.problems, #set.problems + 1, set.problems)
   for i, case in ipairs(part.cases) do add_case(set, case, part.samples[i]) end
   for name, n in pairs(part.found) do set.found[name] = (set.found[name] or 0) + n end
+  for reason, n in pairs(part.left_out or {}) do set.left_out[reason] = (set.left_out[reason] or 0) + n end
   set.lines[#set.lines + 1] = part.line
 end
 
@@ -77,7 +78,7 @@ end
 --- progress = function(done, total, what) }. Returns a set, or nil and a problem.
 function sets.open(o)
   local set = setmetatable({ cases = {}, samples = {}, problems = o.problems or {}, protocol = o.protocol,
-    found = {}, count = {}, lines = {} }, Set)
+    found = {}, left_out = {}, count = {}, lines = {} }, Set)
   for i, unit in ipairs(o.units) do
     o.progress(i - 1, #o.units, o.what)
     local fine, err = add_unit(set, unit)
