@@ -15,7 +15,7 @@ function(hl_test name)
   set(environment HILUM_SHARED=${HILUM_SHARED} HILUM_SOURCE=${PROJECT_SOURCE_DIR}
       HILUM_BUILD=${PROJECT_BINARY_DIR} HILUM_LUA=${LUA_PROGRAM} HILUM_CMAKE=${CMAKE_COMMAND}
       HILUM_CC=${CMAKE_C_COMPILER} HILUM_CXX=${CMAKE_CXX_COMPILER}
-      OMP_WAIT_POLICY=passive)
+      HILUM_CACHE=${PROJECT_BINARY_DIR}/tests/cache OMP_WAIT_POLICY=passive)
   if(TARGET hilum_program)
     list(APPEND environment HILUM=$<TARGET_FILE:hilum_program>)
   endif()

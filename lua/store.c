@@ -196,11 +196,14 @@ static int release_store(lua_State *L) {
   return 0;
 }
 
-/* engine.store() */
+/* engine.store([{ squeeze = true }]) */
 static int l_store(lua_State *L) {
+  bool squeeze =
+      lua_istable(L, 1) && lua_getfield(L, 1, "squeeze") != LUA_TNIL && lua_toboolean(L, -1);
   hl_store **box = (hl_store **)hll_newbox(L, HLL_STORE);
   hl_err e = {0};
   if (hl_store_new(box, &e) != HL_OK) return failed(L, &e);
+  if (squeeze) hl_store_squeeze(*box);
   return 1;
 }
 

@@ -49,6 +49,10 @@ void hl_store_set_limit(hl_store *s, size_t bytes) {
   s->limit = bytes;
 }
 
+void hl_store_squeeze(hl_store *s) {
+  s->squeezes = true;
+}
+
 void hl_store_free(hl_store *s) {
   if (s == NULL) return;
   store_quiet();

@@ -9,6 +9,7 @@
 struct hl_store {
   hid_t file;
   bool writable;
+  bool squeezes;
   size_t limit;
   int64_t file_bytes; /* of an opened file */
   char *name;         /* the file, for messages */

@@ -4,6 +4,7 @@
 
 enum {
   COMPACT_BYTES = 32 << 10, /* up to this inside the object's header; HDF5 allows 64 KiB */
+  SQUEEZED_BYTES = 4 << 10, /* the same where small arrays are worth deflating */
   CHUNK_BYTES = 1 << 20,
   DEFLATE_LEVEL = 1 /* with shuffle, most of the gain for the least time */
 };
@@ -116,15 +117,15 @@ static herr_t set_chunks(hid_t list, const hl_shape *shape, size_t element) {
 }
 
 /* Small values live in the object's header, which has a checksum; large arrays in chunks with a
- * checksum each; a single large value (text) can only be contiguous. Reals are not deflated:
- * weights shrink by a seventh, which takes fifty times as long as writing them. */
-static hid_t make_creation(const hl_shape *shape, hid_t type) {
+ * checksum each; a single large value (text) can only be contiguous. Reals are deflated
+ * if asked for: weights shrink by a seventh, which takes fifty times as long as writing them. */
+static hid_t make_creation(const hl_store *s, const hl_shape *shape, hid_t type) {
   hid_t list = untimed(H5P_DATASET_CREATE);
   if (list < 0) return list;
   size_t bytes = H5Tget_size(type) * (size_t)hl_shape_numel(shape);
-  bool deflated = H5Tget_class(type) != H5T_FLOAT;
+  bool deflated = s->squeezes || H5Tget_class(type) != H5T_FLOAT;
   herr_t r = 0;
-  if (bytes <= COMPACT_BYTES) {
+  if (bytes <= (size_t)(s->squeezes ? SQUEEZED_BYTES : COMPACT_BYTES)) {
     r = H5Pset_layout(list, H5D_COMPACT);
   } else if (shape->rank > 0) {
     r = set_chunks(list, shape, H5Tget_size(type));
@@ -139,7 +140,7 @@ static hid_t make_creation(const hl_shape *shape, hid_t type) {
 
 static hl_status write_dataset(hl_store *s, const char *path, const content *c, hl_err *e) {
   hid_t space = make_space(&c->shape), names = utf8_names();
-  hid_t creation = make_creation(&c->shape, c->file_type);
+  hid_t creation = make_creation(s, &c->shape, c->file_type);
   hid_t set = H5Dcreate2(s->file, path, c->file_type, space, names, creation, H5P_DEFAULT);
   bool made = set >= 0;
   bool written =

@@ -13,11 +13,11 @@
 local engine = require "hilum.engine"
 local problem = require "hilum.problem"
 local suggest = require "hilum.suggest"
+local tree = require "hilum.tree"
 
 local archive = {}
 
 local FORMAT, VERSION = "hilum run", 1
-local MOST_OBJECTS, DEEPEST = 1000000, 32 -- in one archive: hard links can form circles
 
 --- An empty archive in memory.
 function archive.new()
@@ -49,45 +49,11 @@ local function guarded(fn, ...)
   error(err, 0)
 end
 
--- ---- keys ----
-
-local function sorted_keys(t, path)
-  local keys = {}
-  for key in pairs(t) do
-    if type(key) ~= "string" then
-      error(string.format("%s: the key %s of a table is not text", path, tostring(key)), 0)
-    end
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
--- A key as a part of a path, whatever it is: "/" as %2F, and so on.
-local function part_of(key)
-  local part = key:gsub("[%%/]", function(c) return string.format("%%%02X", c:byte()) end)
-  if part == "" then return "%" end
-  if part == "." or part == ".." then return (part:gsub("%.", "%%2E")) end
-  return part
-end
-
-local function key_of(part)
-  if part == "%" then return "" end
-  return (part:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
-end
+local sorted_keys, part_of, key_of, is_scalar = tree.sorted_keys, tree.part_of, tree.key_of, tree.is_scalar
 
 -- ---- kinds of parts: write(store, path, value), read(s, path) ----
 
 local kinds = {}
-
-local function is_tensor(value)
-  return type(value) == "userdata"
-end
-
-local function is_scalar(value)
-  local kind = type(value)
-  return kind == "string" or kind == "number" or kind == "boolean"
-end
 
 -- Text, a number or a boolean.
 kinds.scalar = {
@@ -195,42 +161,17 @@ kinds.rows = {
   end,
 }
 
--- Groups are tables; lists of tables are groups with the names 1, 2, … and an attribute that says so.
-local function write_tree(w, path, value)
-  if is_tensor(value) or is_scalar(value) then
-    w:put(path, value)
-  elseif type(value) ~= "table" then
-    error(string.format("%s: a %s cannot be archived", path, type(value)), 0)
-  elseif is_scalar(value[1]) then
-    w:put(path, value)
-  elseif value[1] ~= nil then
-    local n = 0
-    for _ in pairs(value) do n = n + 1 end
-    if n ~= #value then error(path .. ": a table is either a list or has names, not both", 0) end
-    w:put_group(path)
-    w:attr(path, "sequence", true)
-    for i, one in ipairs(value) do write_tree(w, path .. "/" .. i, one) end
-  else
-    w:put_group(path)
-    for _, key in ipairs(sorted_keys(value, path)) do write_tree(w, path .. "/" .. part_of(key), value[key]) end
-  end
-end
-
-local function read_tree(s, path, depth)
-  depth = depth or 0
-  s.objects = s.objects + 1
-  if depth > DEEPEST or s.objects > MOST_OBJECTS then complain(s, path, "there is no end to its groups") end
-  if check(s.store:entry(path)).kind ~= "group" then return check(s.store:get(path)) end
-  local names, result = check(s.store:list(path)), {}
-  if check(s.store:attr(path, "sequence")) == true then
-    for i = 1, #names do result[i] = read_tree(s, path .. "/" .. i, depth + 1) end
-    return result
-  end
-  for _, part in ipairs(names) do result[key_of(part)] = read_tree(s, path .. "/" .. part, depth + 1) end
-  return result
-end
-
-kinds.tree = { write = write_tree, read = read_tree }
+kinds.tree = {
+  write = tree.write,
+  read = function(s, path)
+    local found, err = tree.read(s.store, path, s)
+    if found == nil and err then
+      if err.message:find(s.file, 1, true) then error({ of_file = err }, 0) end
+      complain(s, path, err.message:match ": (.*)$" or err.message)
+    end
+    return found
+  end,
+}
 
 -- ---- the layout of a run ----
 
@@ -334,7 +275,7 @@ function archive.run_write(run, path)
   for _, part in ipairs(archive.layout) do
     if run[part.key] ~= nil then kinds[part.kind].write(w, part.path, run[part.key]) end
   end
-  write_tree(w, "/results", archive.results(run))
+  tree.write(w, "/results", archive.results(run))
   return w:save(path)
 end
 

@@ -140,6 +140,13 @@ local function recognise(where)
   return looks_like_slices(where, names) and "slices" or "lidc"
 end
 
+--- Options for every source that say nothing: its defaults.
+function dataset.defaults()
+  local options = {}
+  for kind in pairs(sources) do options[kind] = {} end
+  return options
+end
+
 -- Every source's options are checked, also those of sources that are not chosen.
 local function build(kind, where, options)
   local raw = { folder = where }

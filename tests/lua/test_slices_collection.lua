@@ -22,4 +22,6 @@ local problems = 0
 for _, one in ipairs(set.problems) do problems = problems + (one.code == "ok" and 0 or 1) end
 t.is(problems, 0, "and nothing is damaged")
 t.is(set.cases[1].patient, "LIDC-IDRI-0001", "in the order of the patients")
+local stacks = assert(dataset.source(build .. "/lidc/LIDC-IDRI-slices", { slices = { crop = { 36, 64, 64 } } }):open {})
+t.is(#stacks.cases, 629, "with all slices, only the three beside the middle 64 × 64 pixels are lost")
 t.done()

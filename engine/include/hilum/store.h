@@ -66,6 +66,10 @@ HL_MUST_CHECK hl_status hl_store_open(hl_store **out, const char *path, hl_err *
 void hl_store_free(hl_store *s); /* NULL is allowed */
 void hl_store_set_limit(hl_store *s, size_t bytes);
 
+/* From now on reals are deflated, too, and so are small arrays: images and masks shrink by it,
+ * weights hardly, and slowly. */
+void hl_store_squeeze(hl_store *s);
+
 /* Writing (stores from hl_store_new only, HL_EINVAL otherwise). A path can be put once. On a full
  * memory the store stays usable. Any element type, layout and strides. */
 HL_MUST_CHECK hl_status hl_store_put_tensor(hl_store *s, const char *path, hl_tensor *t, hl_err *e);

@@ -73,6 +73,13 @@ local function data_lines(spec, set, sides)
   lines[2] = string.format("protocol      %s; split by %s", tostring(set.protocol), spec.split.by)
   local left_out = filters.text(set.left_out or {})
   if left_out then lines[#lines + 1] = "left out      " .. left_out end
+  local prepared = set.prepared
+  if prepared and prepared.cache then
+    lines[#lines + 1] = string.format("cache         %s: %d of %d units were there", prepared.cache,
+      prepared.units - prepared.made, prepared.units)
+  elseif prepared and prepared.why then
+    lines[#lines + 1] = "cache         none, samples stay in memory: " .. prepared.why
+  end
   local problems = common.problems(set.problems)
   if #problems > 0 then
     lines[#lines + 1] = string.format("problems      %d in the data, the first: %s: %s", #problems,

@@ -2,6 +2,7 @@
 --
 -- Every series is read once, all of its crops are made, then its volume is let go.
 
+local cache = require "hilum.cache"
 local engine = require "hilum.engine"
 local filters = require "hilum.data.filters"
 local protocols = require "hilum.data.protocol"
@@ -80,12 +81,22 @@ local function read_scan(protocol, one)
   return part
 end
 
+-- Bytes of a scan's samples, at the most: each nodule has min_readers outlines, each voxel a number (of four bytes,
+-- which shrink by a quarter) and masks (which shrink to little).
+local function room_of(protocol, reading)
+  local crop = protocol.crop
+  local nodules = protocol.extent == "scan" and 1 or reading.outlines // protocol.min_readers
+  return nodules * crop[1] * crop[2] * crop[3] * 4
+end
+
 -- A unit for each series that has a reading, and a note about the others.
 local function units_of(index, protocol, folder, problems)
-  local units, without = {}, 0
+  local units, without, readings = {}, 0, {}
+  for _, one in ipairs(index.xml) do readings[one.file] = one end
   for _, one in ipairs(index.series) do
     if one.xml then
-      units[#units + 1] = { file = one.xml, read = function() return read_scan(protocol, one) end }
+      units[#units + 1] = { file = one.xml, read = function() return read_scan(protocol, one) end,
+        identity = one.identity .. " " .. readings[one.xml].payload, bytes = room_of(protocol, readings[one.xml]) }
     else
       without = without + 1
     end
@@ -97,16 +108,22 @@ local function units_of(index, protocol, folder, problems)
   return units
 end
 
+local function index_of(folder, options)
+  local store = options.cache ~= false and cache.open(options.cache)
+  return engine.index(folder, options.progress, { memory = store and store:index_file(folder) or nil })
+end
+
+local MODULES = { "hilum.data.lidc", "hilum.data.set" }
+
 --- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop, extent };
---- options: { progress = function(done, total, what) }. Returns a set, or nil and a problem.
+--- options: see data/set.lua. Returns a set, or nil and a problem.
 function lidc.open(source, options)
-  local progress = options and options.progress or function() end
-  local index, err = engine.index(source.folder, progress)
+  local index, err = index_of(source.folder, options or {})
   if not index then return nil, err end
   local protocol, problems = protocols.of(source), copy(index.problems)
   local units = units_of(index, protocol, source.folder, problems)
-  return sets.open { folder = source.folder, units = units, protocol = protocol, problems = problems,
-    progress = progress, what = "reading scans" }
+  return sets.open({ folder = source.folder, units = units, protocol = protocol, problems = problems,
+    what = "reading scans", modules = MODULES }, options)
 end
 
 return lidc

@@ -1,18 +1,10 @@
 -- The phantom as a set of cases: written once as LIDC folders, read back by the loader of those.
 
+local cache = require "hilum.cache"
 local engine = require "hilum.engine"
 local lidc = require "hilum.data.lidc"
 
 local phantom = {}
-
-local function cache_folder()
-  local cache = os.getenv("XDG_CACHE_HOME")
-  if not cache or cache == "" then
-    local home = os.getenv("HOME")
-    cache = home and home ~= "" and home .. "/.cache" or nil
-  end
-  return cache and cache .. "/hilum"
-end
 
 local function temporary_folder()
   local folder = os.getenv("TMPDIR")
@@ -26,9 +18,9 @@ end
 
 -- Written where it is asked for, else in the cache, else, if that cannot be written, among temporary files.
 local function write(what, wanted, progress)
-  local cache = wanted or cache_folder()
-  if cache then
-    local folder = wanted or folder_of(cache, what)
+  local kept = wanted or cache.folder()
+  if kept then
+    local folder = wanted or folder_of(kept, what)
     local done, err = engine.write_phantom(folder, what, progress)
     if done then return folder end
     if wanted or err.code ~= "io" then return nil, err end
@@ -40,7 +32,7 @@ local function write(what, wanted, progress)
 end
 
 --- The phantom's cases. source: { cases, nodules_per_case, size, seed, folder (optional: where it is written) and
---- what a folder of LIDC has }; options: { progress }. Returns a set, or nil and a problem.
+--- what a folder of LIDC has }; options: see data/set.lua. Returns a set, or nil and a problem.
 function phantom.open(source, options)
   local what = { cases = source.cases, nodules = source.nodules_per_case, size = source.size, seed = source.seed }
   local folder, err = write(what, source.folder, options and options.progress)

@@ -217,22 +217,40 @@ local function read_patient(protocol, folder, patient, nodules)
   return part
 end
 
---- The cases below a folder. source: { folder, min_readers, consensus, crop }; options: { progress =
---- function(done, total, what) }. Returns a set, or nil and a problem.
+-- All files of a patient with size and time.
+local function identity_of(folder, nodules)
+  local parts = { folder:match "[^/]*$" }
+  for _, one in ipairs(nodules) do
+    local nodule = folder .. "/" .. one.name
+    for _, inner in ipairs(engine.list_folder(nodule) or {}) do
+      for _, name in ipairs(engine.list_folder(nodule .. "/" .. inner) or {}) do
+        local stat = engine.stat(string.format("%s/%s/%s", nodule, inner, name)) or { bytes = -1, modified_ns = -1 }
+        parts[#parts + 1] = string.format("%s/%s/%s %d %d", one.name, inner, name, stat.bytes, stat.modified_ns)
+      end
+    end
+  end
+  return table.concat(parts, "\n")
+end
+
+local MODULES = { "hilum.data.slices", "hilum.data.votes", "hilum.data.set" }
+
+--- The cases below a folder. source: { folder, min_readers, consensus, crop }; options: see data/set.lua. Returns a
+--- set, or nil and a problem.
 function slices.open(source, options)
   local patients, err = engine.list_folder(source.folder)
   if not patients then return nil, err end
-  local protocol, units = protocol_of(source), {}
+  local protocol, units, crop = protocol_of(source), {}, source.crop
   for _, patient in ipairs(patients) do
     local folder = source.folder .. "/" .. patient
     local nodules = numbered(folder, "^nodule%-(%d+)$")
     if nodules and #nodules > 0 then
       local function read() return read_patient(protocol, folder, patient, nodules) end
-      units[#units + 1] = { file = folder, read = read }
+      units[#units + 1] = { file = folder, read = read, identity = identity_of(folder, nodules),
+        bytes = #nodules * crop[1] * crop[2] * crop[3] * 2 }
     end
   end
-  return sets.open { folder = source.folder, units = units, protocol = protocol, what = "reading pictures",
-    progress = options and options.progress or function() end }
+  return sets.open({ folder = source.folder, units = units, protocol = protocol, what = "reading pictures",
+    modules = MODULES }, options)
 end
 
 return slices

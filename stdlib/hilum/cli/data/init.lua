@@ -1,7 +1,10 @@
--- hilum data: looking at folders of images, making the phantom.
+-- hilum data: looking at folders of images, preparing them, making the phantom.
 
 local commands = {}
 -- One file each, in the order of the help text.
-for i, name in ipairs { "scan", "audit", "phantom" } do commands[i] = require("hilum.cli.data." .. name) end
+local names = { "scan", "audit", "prepare", "cache", "phantom" }
+for i, name in ipairs(names) do commands[i] = require("hilum.cli.data." .. name) end
 
-return { name = "data", summary = "looks at folders of images, makes the phantom", commands = commands }
+return {
+  name = "data", summary = "looks at folders of images, prepares them, makes the phantom", commands = commands,
+}
