@@ -69,11 +69,17 @@ local function place(self, key)
   return string.format("%s/sets/%s/%s", self.root, key:sub(1, 2), key)
 end
 
---- The file in which what the files below a folder hold is remembered; nil if it cannot be made.
-function cache:index_file(folder)
+-- The file in which what the files below a folder hold is remembered; nil if it cannot be made.
+local function index_file(self, folder)
   local fine = engine.mkdir(self.root .. "/index")
   local real = engine.real_path(folder)
   return fine and real and string.format("%s/index/%.32s.h5", self.root, engine.sha256(real)) or nil
+end
+
+--- What a folder tree holds (engine.index), remembered in a cache: root is its folder, false for none.
+function cache.index(folder, tell, root)
+  local self = root ~= false and cache.open(root)
+  return engine.index(folder, tell, { memory = self and index_file(self, folder) or nil })
 end
 
 -- ---- entries ----

@@ -4,6 +4,7 @@
 -- { file, message, code }; code "ok" marks a note, nothing was left out because of it.
 
 local audit = require "hilum.data.audit"
+local cache = require "hilum.cache"
 local engine = require "hilum.engine"
 
 local data = {}
@@ -30,7 +31,7 @@ end
 --- The same without lists of files, with the marks of all readings added up: sessions, outlines, points,
 --- non_nodules.
 function data.scan(folder, progress)
-  local index, err = engine.index(folder, progress)
+  local index, err = cache.index(folder, progress)
   if not index then return nil, err end
   local report = {}
   for name, entry in pairs(index) do report[name] = entry end

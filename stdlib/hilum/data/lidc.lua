@@ -108,17 +108,12 @@ local function units_of(index, protocol, folder, problems)
   return units
 end
 
-local function index_of(folder, options)
-  local store = options.cache ~= false and cache.open(options.cache)
-  return engine.index(folder, options.progress, { memory = store and store:index_file(folder) or nil })
-end
-
 local MODULES = { "hilum.data.lidc", "hilum.data.set" }
 
 --- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop, extent };
 --- options: see data/set.lua. Returns a set, or nil and a problem.
 function lidc.open(source, options)
-  local index, err = index_of(source.folder, options or {})
+  local index, err = cache.index(source.folder, options and options.progress, options and options.cache)
   if not index then return nil, err end
   local protocol, problems = protocols.of(source), copy(index.problems)
   local units = units_of(index, protocol, source.folder, problems)
