@@ -42,20 +42,18 @@ function cache.open(root)
   return setmetatable({ root = root }, cache)
 end
 
--- The sources of these Lua modules, hashed.
-local function sources_of(modules)
+-- The Lua sources of the data room, hashed: one of them may prepare.
+local function sources()
+  local folder = package.searchpath("hilum.data.set", package.path):match "^(.*)/"
   local sums = {}
-  for i, name in ipairs(modules) do
-    local path = package.searchpath(name, package.path)
-    sums[i] = path and engine.sha256_file(path) or name
-  end
+  for i, name in ipairs(engine.list_folder(folder)) do sums[i] = engine.sha256_file(folder .. "/" .. name) or name end
   return table.concat(sums)
 end
 
 --- The part of a key that stands for the program: who prepares with other sources, build or libraries has entries of
 --- their own.
-function cache.program(modules)
-  local parts, versions = { FORMAT, engine.revision, sources_of(modules) }, engine.versions()
+function cache.program()
+  local parts, versions = { FORMAT, engine.revision, sources() }, engine.versions()
   for _, name in ipairs { "hilum", "build", "gdcm", "libxml2" } do parts[#parts + 1] = versions[name] end
   return table.concat(parts, "\n")
 end

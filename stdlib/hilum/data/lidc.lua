@@ -108,8 +108,6 @@ local function units_of(index, protocol, folder, problems)
   return units
 end
 
-local MODULES = { "hilum.data.lidc", "hilum.data.set" }
-
 --- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop, extent };
 --- options: see data/set.lua. Returns a set, or nil and a problem.
 function lidc.open(source, options)
@@ -118,7 +116,7 @@ function lidc.open(source, options)
   local protocol, problems = protocols.of(source), copy(index.problems)
   local units = units_of(index, protocol, source.folder, problems)
   return sets.open({ folder = source.folder, units = units, protocol = protocol, problems = problems,
-    what = "reading scans", modules = MODULES }, options)
+    what = "reading scans" }, options)
 end
 
 return lidc

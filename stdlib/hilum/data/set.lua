@@ -172,7 +172,7 @@ end
 
 local function open_cached(set, o, store)
   local parts, missing = {}, {}
-  local program = cache.program(o.modules)
+  local program = cache.program()
   for _, unit in ipairs(o.units) do
     unit.key = cache.key(program, json.encode(o.protocol), unit.identity)
     parts[unit] = from_cache(set, store, unit, o.folder)
@@ -225,9 +225,9 @@ local function open_somehow(set, o)
 end
 
 --- Prepares what is not prepared yet and gives the set, or nil and a problem. o: { folder, units, protocol, problems,
---- what = "reading scans", modules = names of the Lua modules that make parts }; options, from who opens the source:
---- { progress = function(done, total, what), cache = folder or false for none, processes = at once, strict = true (no
---- cache is a problem), before = function(number of units that are to be made, bytes they may need) }.
+--- what = "reading scans" }; options, from who opens the source: { progress = function(done, total, what), cache =
+--- folder or false for none, processes = at once, strict = true (no cache is a problem), before = function(number of
+--- units that are to be made, bytes they may need) }.
 function sets.open(o, options)
   local set = setmetatable({ cases = {}, places = {}, problems = o.problems or {}, protocol = o.protocol,
     found = {}, left_out = {}, count = {}, lines = {} }, Set)

@@ -232,8 +232,6 @@ local function identity_of(folder, nodules)
   return table.concat(parts, "\n")
 end
 
-local MODULES = { "hilum.data.slices", "hilum.data.votes", "hilum.data.set" }
-
 --- The cases below a folder. source: { folder, min_readers, consensus, crop }; options: see data/set.lua. Returns a
 --- set, or nil and a problem.
 function slices.open(source, options)
@@ -249,8 +247,8 @@ function slices.open(source, options)
         bytes = #nodules * crop[1] * crop[2] * crop[3] * 2 }
     end
   end
-  return sets.open({ folder = source.folder, units = units, protocol = protocol, what = "reading pictures",
-    modules = MODULES }, options)
+  return sets.open({ folder = source.folder, units = units, protocol = protocol, what = "reading pictures" },
+    options)
 end
 
 return slices
