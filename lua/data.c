@@ -92,6 +92,7 @@ void hll_open_data(lua_State *L) {
   hll_open_series(L);
   hll_open_place(L);
   hll_open_marks(L);
+  hll_open_nifti(L);
   hll_open_nodules(L);
   hll_open_phantom(L);
 }

@@ -59,6 +59,7 @@ void hll_open_index(lua_State *L);
 void hll_open_series(lua_State *L);
 void hll_open_place(lua_State *L);
 void hll_open_marks(lua_State *L);
+void hll_open_nifti(lua_State *L);
 void hll_open_nodules(lua_State *L);
 void hll_open_phantom(lua_State *L);
 

@@ -99,6 +99,22 @@ static int l_gaussian(lua_State *L) {
   return done(L, hl_filter_gaussian(box, src, &g, &e), &e, box);
 }
 
+/* The list z_mm of the grid at `idx` in memory that is left on the stack; NULL (and nil) without
+ * one. */
+static const double *opt_slices(lua_State *L, int idx, int64_t n) {
+  if (lua_getfield(L, idx, "z_mm") == LUA_TNIL) return NULL;
+  if (!lua_istable(L, -1) || luaL_len(L, -1) != n)
+    luaL_argerror(L, 2, "z_mm must be a list with the position of every slice");
+  double *z_mm = lua_newuserdatauv(L, (size_t)(n ? n : 1) * sizeof *z_mm, 0);
+  for (int64_t i = 0; i < n; i++) {
+    lua_geti(L, -2, i + 1);
+    z_mm[i] = luaL_checknumber(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_remove(L, -2);
+  return z_mm;
+}
+
 static hl_grid check_grid(lua_State *L, int idx, const char *key, const int64_t *size) {
   hl_grid g = {.spacing_mm = {1, 1, 1}};
   if (lua_getfield(L, idx, key) != LUA_TTABLE)
@@ -110,7 +126,8 @@ static hl_grid check_grid(lua_State *L, int idx, const char *key, const int64_t 
     check_size(L, at, "size", g.size);
   opt_vector(L, at, "spacing_mm", g.spacing_mm, 3);
   opt_vector(L, at, "origin_mm", g.origin_mm, 3);
-  lua_pop(L, 1);
+  g.z_mm = opt_slices(L, at, g.size[0]);
+  lua_replace(L, at); /* the positions stay on the stack as long as the grid is used */
   return g;
 }
 

@@ -36,7 +36,8 @@ function image.affine(t, how)
   return engine.sample_affine(t, full)
 end
 
---- Between axis-aligned grids in mm: how = { from = { spacing_mm, origin_mm }, to = { size, spacing_mm, origin_mm },
+--- Between axis-aligned grids in mm: how = { from = { spacing_mm, origin_mm, z_mm (of each slice, where they are
+--- uneven) }, to = { size, spacing_mm, origin_mm },
 --- kind = "nearest" | "linear" (default) | "cubic" | "area" (the mean over the output voxel's box), outside,
 --- type = "f32" (default) | "f64" }. Origins are those of the first voxel's centre, by default 0.
 function image.resample(t, how)
