@@ -15,6 +15,7 @@ return function(own)
         window_hu = { -1000, 400 },
         crop = { 64, 64, 64 },
       },
+      list = { crop = { 64, 64, 64 } },
       slices = { min_readers = 2, consensus = { level = 0.5, of = "sessions" }, crop = { 8, 64, 64 } },
       phantom = { cases = 60, nodules_per_case = 2, crop = { 32, 32, 32 } },
     }),

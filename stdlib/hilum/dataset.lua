@@ -11,6 +11,7 @@ local problem = require "hilum.problem"
 local schema = require "hilum.schema"
 local suggest = require "hilum.suggest"
 local value = require "hilum.value"
+local votes = require "hilum.data.votes"
 
 local dataset = {}
 
@@ -20,6 +21,7 @@ local presets = {
   phantom = { epochs = 14, batch = 2 },
   lidc = { epochs = 100, batch = 2 },
   slices = { epochs = 40, batch = 4 },
+  list = { epochs = 100, batch = 2 },
 }
 
 -- How nodules are made of readers' marks, and cut out: the same for every source of scans.
@@ -76,20 +78,43 @@ dataset.slices = schema.constructor("hl.data.slices", {
   fields = {
     folder = schema.path { doc = "holds PATIENT/nodule-K/images/slice-I.png and mask-0 … mask-3 beside images" },
     min_readers = schema.int { default = 2, min = 1, max = 16, doc = "who drew it on any slice" },
-    consensus = schema.record {
-      doc = "when a voxel is nodule", default = {},
-      fields = {
-        level = schema.number { default = 0.5, above = 0, max = 1, doc = "share of the votes needed" },
-        of = schema.one_of { "sessions", "marks", default = "sessions",
-          doc = "of all readers, or of those who drew this nodule" },
-      },
-    },
+    consensus = votes.field(),
     crop = schema.zyx { default = { 8, 64, 64 }, min = 1, max = 1024,
       doc = "voxels: the middle of the nodule's slices; where there are fewer, the rest is not valid" },
   },
   methods = {
     preset = function() return presets.slices end,
     open = function(self, options) return require("hilum.data.slices").open(self, options) end,
+  },
+})
+
+dataset.list = schema.constructor("hl.data.list", {
+  doc = "Own data: a table (CSV) with the columns id, patient, image and mask, or mask_1, mask_2, … for several "
+    .. "readers. Images are NIfTI files or folders with one CT series, masks NIfTI files.",
+  family = "source",
+  fields = {
+    file = schema.path { doc = "the table; paths in it are relative to its folder" },
+    nodules = schema.record {
+      doc = "what a nodule is in masks, and which count", default = {},
+      fields = {
+        from = schema.one_of { "components", "labels", default = "components",
+          doc = "connected parts of what any reader drew, or voxels of one number" },
+        min_diameter_mm = schema.number { default = 0, min = 0, doc = "of the sphere with the nodule's volume" },
+        min_readers = schema.int { default = 1, min = 1, max = 16, doc = "who drew it" },
+      },
+    },
+    consensus = votes.field(),
+    spacing_mm = schema.zyx { default = 1, whole = false, above = 0, doc = "of the resampled crop" },
+    window_hu = schema.list(schema.number {}, { default = { -1000, 400 }, min = 2, max = 2,
+      doc = "values of the image (Hounsfield units of a CT) that become 0 and 1" }),
+    crop = schema.zyx { default = 64, min = 1, max = 1024, doc = "voxels of the image" },
+    extent = schema.one_of { "nodule", "scan", default = "nodule",
+      doc = "what the image covers: spacing_mm around each nodule, or each scan with all its nodules, edge to edge" },
+  },
+  check = check_window,
+  methods = {
+    preset = function() return presets.list end,
+    open = function(self, options) return require("hilum.data.list").open(self, options) end,
   },
 })
 
@@ -115,7 +140,7 @@ dataset.phantom = schema.constructor("hl.data.phantom", {
   },
 })
 
-local sources = { lidc = dataset.lidc, slices = dataset.slices, phantom = dataset.phantom }
+local sources = { lidc = dataset.lidc, slices = dataset.slices, list = dataset.list, phantom = dataset.phantom }
 
 -- LIDC-IDRI-slices: LIDC-IDRI-0001/nodule-0/{images,mask-0,…}/slice-0.png
 local function looks_like_slices(folder, names)
@@ -131,11 +156,12 @@ end
 
 local function recognise(where)
   if where == "phantom" then return "phantom" end
+  if engine.file_kind(where) == "file" and where:lower():find "%.csv$" then return "list" end
   local names = engine.list_folder(where)
   if not names then
     local reason = engine.file_kind(where) and "no folder that can be read" or "not there"
     problem.raise("data", string.format(
-      'the data source "%s" is %s (expected "phantom" or the folder of a data set)', where, reason))
+      'the data source "%s" is %s (expected "phantom", the folder of a data set, or a .csv file)', where, reason))
   end
   return looks_like_slices(where, names) and "slices" or "lidc"
 end
@@ -149,7 +175,7 @@ end
 
 -- Every source's options are checked, also those of sources that are not chosen.
 local function build(kind, where, options)
-  local raw = { folder = where }
+  local raw = { [kind == "list" and "file" or "folder"] = where }
   for name, option in pairs(options[kind] or {}) do raw[name] = option end
   if kind == "phantom" then raw.folder = nil end
   return sources[kind](raw)

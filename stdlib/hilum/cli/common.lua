@@ -11,7 +11,7 @@ local value = require "hilum.value"
 local common = {}
 
 common.experiment_options = {
-  { "data", "SOURCE", 'what hl.arg("data") is: "phantom" or the folder of a data set' },
+  { "data", "SOURCE", 'what hl.arg("data") is: "phantom", the folder of a data set, or a .csv table of cases' },
   { "set", "path=value", "changes a property, for example train.epochs=5", many = true },
 }
 

@@ -55,7 +55,7 @@ end
 local function add_case(set, case, at)
   local n = (set.count[case.patient] or 0) + 1
   set.count[case.patient] = n
-  case.id = string.format("%s-%s", case.patient, case.name or n)
+  case.id = case.id or string.format("%s-%s", case.patient, case.name or n)
   case.nodule = case.nodule or n
   if case.cut then note(set, case.id, "%s", case.cut) end
   case.cut, case.name = nil, nil

@@ -4,6 +4,7 @@
 -- its extent in z is given away. What is measured on them is in voxels.
 
 local engine = require "hilum.engine"
+local identity = require("hilum.data.files").identity
 local problem = require "hilum.problem"
 local sets = require "hilum.data.set"
 local votes = require "hilum.data.votes"
@@ -217,21 +218,6 @@ local function read_patient(protocol, folder, patient, nodules)
   return part
 end
 
--- All files of a patient with size and time.
-local function identity_of(folder, nodules)
-  local parts = { folder:match "[^/]*$" }
-  for _, one in ipairs(nodules) do
-    local nodule = folder .. "/" .. one.name
-    for _, inner in ipairs(engine.list_folder(nodule) or {}) do
-      for _, name in ipairs(engine.list_folder(nodule .. "/" .. inner) or {}) do
-        local stat = engine.stat(string.format("%s/%s/%s", nodule, inner, name)) or { bytes = -1, modified_ns = -1 }
-        parts[#parts + 1] = string.format("%s/%s/%s %d %d", one.name, inner, name, stat.bytes, stat.modified_ns)
-      end
-    end
-  end
-  return table.concat(parts, "\n")
-end
-
 --- The cases below a folder. source: { folder, min_readers, consensus, crop }; options: see data/set.lua. Returns a
 --- set, or nil and a problem.
 function slices.open(source, options)
@@ -243,7 +229,7 @@ function slices.open(source, options)
     local nodules = numbered(folder, "^nodule%-(%d+)$")
     if nodules and #nodules > 0 then
       local function read() return read_patient(protocol, folder, patient, nodules) end
-      units[#units + 1] = { file = folder, read = read, identity = identity_of(folder, nodules),
+      units[#units + 1] = { file = folder, read = read, identity = identity(folder),
         bytes = #nodules * crop[1] * crop[2] * crop[3] * 2 }
     end
   end

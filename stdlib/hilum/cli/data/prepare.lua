@@ -3,6 +3,7 @@
 local common = require "hilum.cli.common"
 local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
+local filters = require "hilum.data.filters"
 local json = require "hilum.json"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
@@ -45,6 +46,8 @@ local function lines_of(set, seconds)
   add("protocol      %s", tostring(set.protocol))
   add("cases         %d", #set.cases)
   add("found         %s", found_text(set.found))
+  local left_out = filters.text(set.left_out)
+  if left_out then add("left out      %s", left_out) end
   add("data          sha256 %s", set.hash)
   add("prepared      %d now, %d were there; %s%s", made, set.prepared.units - made, progress.duration(seconds),
     made > 0 and string.format(" (%.3g a second)", made / math.max(seconds, 1e-3)) or "")
@@ -60,14 +63,16 @@ function prepare.run(given, command)
   local set = shared.stop_on_interrupt(function()
     return source:open { progress = tell, processes = processes, strict = true, before = function(n, bytes)
       if given.json then return end
-      bar:say(string.format("to prepare    %d, which need at most %s on the disk", n, progress.bytes(bytes)))
+      bar:say(string.format("to prepare    %d, which need about %s on the disk", n, progress.bytes(bytes)))
     end }
   end)
   bar:clear()
   local seconds = engine.clock() - start
   if given.json then
-    common.emit { cases = #set.cases, found = set.found, hash = set.hash, prepared = set.prepared, seconds = seconds,
-      protocol = tostring(set.protocol), problems = json.list(set.problems) }
+    common.emit {
+      cases = #set.cases, found = set.found, left_out = set.left_out, hash = set.hash, prepared = set.prepared,
+      seconds = seconds, protocol = tostring(set.protocol), problems = json.list(set.problems),
+    }
   else
     print(table.concat(lines_of(set, seconds), "\n"))
   end
