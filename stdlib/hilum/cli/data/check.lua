@@ -13,7 +13,7 @@ local command = {
   summary = "what is missing or damaged in a folder of LIDC-IDRI, and what to do about it",
   arguments = { { "DIR", "searched with all folders below it" } },
   options = {
-    { "headers", nil, "reads headers alone: damaged pixels are not found, but it takes minutes instead of hours" },
+    { "headers", nil, "reads headers alone: much faster, but damaged pixels are not found" },
     { "complete", nil, "expects the whole collection: patients that are not there are problems" },
     { "processes", "N", "series at once (default: all processors)" },
     { "json", nil, "one JSON object; docs/data.md says what each key means" },
@@ -60,7 +60,7 @@ end
 
 function command.run(given)
   local processes = options.number(command, given, "processes", nil, 1)
-  local bar, tell = shared.with_bar(given.json)
+  local bar, tell = shared.with_lines(given.json)
   local report = shared.stop_on_interrupt(check.of, given[1], { progress = tell, processes = processes,
     headers_only = given.headers, complete = given.complete })
   bar:clear()

@@ -57,7 +57,7 @@ local function lines_of(set, seconds)
 end
 
 function prepare.run(given, command)
-  local start, bar, tell = engine.clock(), shared.with_bar(given.json)
+  local start, bar, tell = engine.clock(), shared.with_lines(given.json)
   local processes = options.number(command, given, "processes", nil, 1)
   local source = source_of(given)
   local set = shared.stop_on_interrupt(function()

@@ -32,4 +32,22 @@ function shared.add_problems(add, problems)
   end
 end
 
+local EVERY = 30 -- seconds between two lines where there is no bar
+
+--- The same for work of hours: where there is no terminal, a line from time to time says how far it is.
+function shared.with_lines(silent)
+  local bar, move = shared.with_bar(silent)
+  if silent or engine.terminal "err" then return bar, move end
+  local task, first, start, last
+  return bar, function(done, total, what)
+    local now = engine.clock()
+    if what ~= task then task, first, start, last = what, done, now, now end
+    if now - last < EVERY or done == first then return end
+    last = now
+    local rate = (done - first) / (now - start)
+    bar:say(string.format("%s %d/%d  %.3g/s  %s left", what, done, total, rate,
+      total > 0 and progress.duration((total - done) / rate) or "unknown"))
+  end
+end
+
 return shared
