@@ -49,7 +49,10 @@ golden.run {
   topic = "coupling",
   tolerance = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 1e-3 } },
   ops = {
-    coupling = { bind = { x = golden.image }, run = run },
+    coupling = {
+      bind = { x = golden.image },
+      run = function(case, v, data) return run(case, v, data, false) end,
+    },
     coupling_inverse = {
       bind = { y = golden.image },
       run = function(case, v, data) return run(case, v, data, true) end,
