@@ -86,7 +86,8 @@ local function not_valid(set)
 end
 local all = assert(open { extent = "scan", crop = 96 })
 local fewer = assert(open { extent = "scan", crop = 96, nodules = { max_diameter_mm = middle } })
-t.ok(not_valid(fewer) / #fewer.cases > not_valid(all) / #all.cases, "a nodule that is left out is not valid in its scan")
+t.ok(not_valid(fewer) / #fewer.cases > not_valid(all) / #all.cases,
+  "a nodule that is left out is not valid in its scan")
 
 local luna = open { nodules = { preset = "luna16" } }
 t.is(tostring(luna.protocol):find("luna16", 1, true) ~= nil, true, tostring(luna.protocol))
