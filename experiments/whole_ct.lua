@@ -7,6 +7,7 @@ return hl.experiment {
   seed = 2020,
   data = hl.data.source(hl.arg("data", "phantom"), {
     lidc = { extent = "scan", crop = { 304, 512, 512 } },
+    list = { extent = "scan", crop = { 304, 512, 512 } },
     phantom = { cases = 6, extent = "scan", crop = { 48, 64, 64 } },
   }),
   model = hl.nn.chain {

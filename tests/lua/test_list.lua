@@ -1,9 +1,11 @@
 -- Own data: tables, NIfTI images and masks of several readers, a DICOM series with a mask; what they become, and what
 -- is refused.
+package.path = (os.getenv("HILUM_SOURCE") or ".") .. "/tests/lua/?.lua;" .. package.path
 local t = require "tap"
 local csv = require "hilum.data.csv"
 local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
+local nifti = require "nifti"
 
 local folder = os.tmpname()
 os.remove(folder)
@@ -29,27 +31,20 @@ t.raises(function() csv.parse("a,a\n", "t.csv") end, "the column name 'a' is the
 
 local SIZE, SPACING = { 20, 24, 28 }, { 2, 1.5, 1 }
 
--- value(z, y, x) as i16, from 0; axes to the left, posterior, superior, the first voxel at `origin` (z, y, x; mm).
+-- value(z, y, x) as i16, from 0.
 local function write_nifti(name, value, o)
   o = o or {}
-  local size, spacing, origin = o.size or SIZE, o.spacing or SPACING, o.origin or { 0, 0, 0 }
-  local parts = { string.pack("<i4", 348), ("\0"):rep(36),
-    string.pack("<i2i2i2i2i2i2i2i2", 3, size[3], size[2], size[1], 1, 1, 1, 1), ("\0"):rep(14),
-    string.pack("<i2i2i2", 4, 16, 0),
-    string.pack("<ffffffff", 1, spacing[3], spacing[2], spacing[1], 1, 1, 1, 1), string.pack("<fff", 352, 0, 0),
-    ("\0"):rep(132), string.pack("<i2i2", 0, 1), ("\0"):rep(24),
-    string.pack("<ffff", -spacing[3], 0, 0, -origin[3]), string.pack("<ffff", 0, -spacing[2], 0, -origin[2]),
-    string.pack("<ffff", 0, 0, spacing[1], origin[1]), ("\0"):rep(16), "n+1\0\0\0\0\0" }
-  local n = #parts
+  local size = o.size or SIZE
+  local rows_ = {}
   for z = 0, size[1] - 1 do
     for y = 0, size[2] - 1 do
       local row = {}
       for x = 0, size[3] - 1 do row[x + 1] = string.pack("<i2", value(z, y, x)) end
-      n = n + 1
-      parts[n] = table.concat(row)
+      rows_[#rows_ + 1] = table.concat(row)
     end
   end
-  write(name, table.concat(parts))
+  write(name, nifti { code = 4, bits = 16, size = size, spacing_mm = o.spacing or SPACING,
+    origin_mm = o.origin or { 0, 0, 0 } } .. table.concat(rows_))
 end
 
 local function block(low, high, inside)

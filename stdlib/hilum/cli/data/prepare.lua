@@ -63,7 +63,7 @@ function prepare.run(given, command)
   local set = shared.stop_on_interrupt(function()
     return source:open { progress = tell, processes = processes, strict = true, before = function(n, bytes)
       if given.json then return end
-      bar:say(string.format("to prepare    %d, which need about %s on the disk", n, progress.bytes(bytes)))
+      bar:say(string.format("to prepare    %d, which need about %s on the disk, or less", n, progress.bytes(bytes)))
     end }
   end)
   bar:clear()
