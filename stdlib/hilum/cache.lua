@@ -9,6 +9,7 @@
 -- any entry may be removed at any time. A damaged one counts as missing.
 
 local engine = require "hilum.engine"
+local json = require "hilum.json"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
 local tree = require "hilum.tree"
@@ -16,7 +17,7 @@ local tree = require "hilum.tree"
 local cache = {}
 cache.__index = cache
 
-local FORMAT = "hilum cache 1"
+local FORMAT = "hilum cache 2"
 local SECONDS_A_DAY = 86400
 -- The disk is left with this much room.
 local SPARE = 256 << 20
@@ -82,13 +83,13 @@ end
 
 -- ---- entries ----
 
--- A table from one file; nil alone where there is no file, nil and a problem where it is damaged.
-local function read_file(path)
+-- What write_file wrote, by read(store); nil alone where there is no file, nil and a problem where it is damaged.
+local function read_file(path, read)
   if not engine.exists(path) then return nil end
   local store <close>, err = engine.store_open(path)
   if not store then return nil, err end
   if store:attr("/", "format") ~= FORMAT then return nil, problem.new("format", path .. ": is no entry of a cache") end
-  return tree.read(store, "/entry")
+  return read(store)
 end
 
 local function write_file(path, value)
@@ -102,10 +103,12 @@ end
 --- entry, nil and a problem where it is damaged.
 function cache:about(key)
   local path = place(self, key) .. ".about.h5"
-  local about, err = read_file(path)
-  if about and type(about) ~= "table" then return nil, problem.new("format", path .. ": holds no table") end
-  if about then engine.touch(path) end -- prune keeps what is used
-  return about, err
+  local text, err = read_file(path, function(store) return store:get "/entry" end)
+  if not text then return nil, err end
+  local about, why = json.decode(tostring(text))
+  if type(about) ~= "table" then return nil, problem.new("format", string.format("%s: %s", path, why or "no table")) end
+  engine.touch(path) -- prune keeps what is used
+  return about
 end
 
 -- Tensors as samples have them.
@@ -119,10 +122,7 @@ end
 --- Sample i of an entry, or nil and a problem.
 function cache:sample(key, i)
   local path = place(self, key) .. ".h5"
-  local store <close>, err = engine.store_open(path)
-  if not store then return nil, err end
-  local stored
-  stored, err = tree.read(store, "/entry/" .. i)
+  local stored, err = read_file(path, function(store) return tree.read(store, "/entry/" .. i) end)
   if not stored then return nil, err end
   local fine, sample = pcall(as_sample, stored)
   if fine then return sample end
@@ -142,7 +142,7 @@ function cache:put(key, part)
   for name, entry in pairs(part) do
     if name ~= "samples" then about[name] = entry end
   end
-  return write_file(path .. ".about.h5", about)
+  return write_file(path .. ".about.h5", json.encode(about)) -- one text: a thousand of them are read when a set opens
 end
 
 -- ---- room ----
