@@ -10,6 +10,8 @@ local problem = require "hilum.problem"
 local progress = require "hilum.progress"
 local shared = require "hilum.cli.data.shared"
 
+local NOTES = 10 -- notes that a terminal gets to see
+
 local prepare = {
   name = "data prepare",
   summary = "prepares all cases of an experiment ahead, so that runs start at once",
@@ -52,7 +54,7 @@ local function lines_of(set, seconds)
   add("prepared      %d now, %d were there; %s%s", made, set.prepared.units - made, progress.duration(seconds),
     made > 0 and string.format(" (%.3g a second)", made / math.max(seconds, 1e-3)) or "")
   add("cache         %s", set.prepared.cache)
-  shared.add_problems(add, set.problems)
+  shared.add_problems(add, set.problems, NOTES)
   return lines
 end
 

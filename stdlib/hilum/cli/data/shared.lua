@@ -24,12 +24,16 @@ function shared.with_bar(silent)
   return bar, function(done, total, what) bar:update(what, done, total) end
 end
 
---- Adds the lines of a list of problems by add(format, …).
-function shared.add_problems(add, problems)
+--- Adds the lines of a list of problems by add(format, …); of notes at most `most` (default: all).
+function shared.add_problems(add, problems, most)
+  local notes = 0
   add("problems      %d", #common.problems(problems))
   for _, one in ipairs(problems) do
-    add("  %s%s: %s", one.code == "ok" and "note: " or "", one.file, one.message)
+    local note = one.code == "ok"
+    notes = notes + (note and 1 or 0)
+    if not note or notes <= (most or notes) then add("  %s%s: %s", note and "note: " or "", one.file, one.message) end
   end
+  if notes > (most or notes) then add("  and %d more notes (--json has all)", notes - most) end
 end
 
 local EVERY = 30 -- seconds between two lines where there is no bar
