@@ -6,6 +6,7 @@
 local contour = require "hilum.contour"
 local gnuplot = require "hilum.gnuplot"
 local problem = require "hilum.problem"
+local scales = require "hilum.figure.scale"
 
 local figure = {}
 
@@ -244,19 +245,9 @@ local function outline(mask, w)
   return rows
 end
 
--- The longest of these lengths in mm that fits into a third of the window, as a bar in the lower left corner.
 local function scale_bar(column, w)
   local spacing = fields(column.spacing_mm)
-  local across = spacing[#spacing]
-  if not finite(across) or across <= 0 then return {}, {} end
-  local length
-  for _, mm in ipairs { 1, 2, 5, 10, 20, 50, 100 } do
-    if mm / across <= w.width / 3 then length = mm end
-  end
-  if not length then return {}, {} end
-  local x, y = w.width * 0.06 - 0.5, w.height * 0.93 - 0.5
-  return { { x, y }, { x + length / across, y } },
-    { { x + length / across + w.width * 0.04, y, string.format("%d mm", length) } }
+  return scales.bar(spacing[#spacing], w.width, w.height)
 end
 
 local function diameter_of(run, column)

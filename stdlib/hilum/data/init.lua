@@ -51,6 +51,28 @@ function data.audit(folder, progress)
   return audit.of(folder, progress)
 end
 
+--- How far the readers of a folder (of scans or of LIDC-IDRI-slices) agree; docs/data.md names the keys.
+--- options: { semantics, grouping, progress }.
+function data.agreement(folder, options)
+  return require("hilum.data.agreement").of(folder, options)
+end
+
+--- What every outlined nodule below a folder measures; docs/data.md names the keys, hilum/data/measures.lua the
+--- options.
+function data.nodules(folder, options)
+  return require("hilum.data.measures").of(folder, options)
+end
+
+--- The same as CSV: one line for each nodule.
+function data.nodules_csv(report)
+  return require("hilum.data.measures").csv(report)
+end
+
+--- Draws the nodules of one scan with every reader's outlines; hilum/data/show.lua says what o is.
+function data.show(o)
+  return require("hilum.data.show").draw(o)
+end
+
 --- One axial CT series: series:voxels() (i16 [z,y,x], Hounsfield units), series:info(), series:hash(); then a
 --- list of problems. options: { header_only, processes, timeout_s, memory_bytes }.
 function data.read_series(files, options)
