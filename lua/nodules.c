@@ -172,14 +172,24 @@ static void check_vector(lua_State *L, int idx, const char *key, lua_Number *v, 
   lua_pop(L, 1);
 }
 
-/* { size, spacing_mm, window_hu } */
+static hl_resampling check_resampling(lua_State *L, int idx, const char *key) {
+  const char *name = hll_opt_field(L, idx, key, "linear");
+  hl_resampling kind = hl_resampling_by_name(name);
+  if (kind == HL_RESAMPLINGS)
+    luaL_argerror(L, idx, lua_pushfstring(L, "unknown kind of resampling '%s'", name));
+  return kind;
+}
+
+/* { size, spacing_mm, window_hu, image = "linear", masks = "linear" } */
 static hl_crop_options check_crop(lua_State *L, int idx) {
-  hl_crop_options o;
+  hl_crop_options o = {0};
   lua_Number size[3];
   luaL_checktype(L, idx, LUA_TTABLE);
   check_vector(L, idx, "size", size, 3);
   check_vector(L, idx, "spacing_mm", o.spacing_mm, 3);
   check_vector(L, idx, "window_hu", o.window_hu, 2);
+  o.image = check_resampling(L, idx, "image");
+  o.masks = check_resampling(L, idx, "masks");
   for (int a = 0; a < 3; a++) {
     luaL_argcheck(L, size[a] >= 1 && size[a] <= 4096, idx, "size must be 1 to 4096 voxels");
     o.size[a] = (int64_t)size[a];

@@ -4,24 +4,36 @@
 #include <math.h>
 #include <string.h>
 
-/* The voxels of a piece with one empty voxel around, as far as the scan goes: trilinear weights
- * then fall to 0 outside the mask, and at the scan's end the mask ends with the scan. */
+/* A box of the scan's voxels. */
 typedef struct patch {
   hl_grid grid;
   int64_t first[3];
 } patch;
 
-static patch patch_of(const hl_nodules *ns, const piece *p) {
-  patch out = {.grid = ns->grid};
+/* Voxels first … end - 1, as far as the scan goes. */
+static patch patch_within(const hl_grid *scan, const int64_t first[3], const int64_t end[3]) {
+  patch out = {.grid = *scan};
   for (int a = 0; a < 3; a++) {
-    int64_t lo = p->first[a] > 0 ? p->first[a] - 1 : 0, hi = p->first[a] + p->size[a] + 1;
-    if (hi > ns->grid.size[a]) hi = ns->grid.size[a];
+    int64_t last = scan->size[a] - 1, lo = first[a] < 0 ? 0 : first[a] > last ? last : first[a];
+    int64_t hi = end[a] > last + 1 ? last + 1 : end[a] <= lo ? lo + 1 : end[a];
     out.first[a] = lo;
     out.grid.size[a] = hi - lo;
-    out.grid.origin_mm[a] = ns->grid.origin_mm[a] + (double)lo * ns->grid.spacing_mm[a];
+    out.grid.origin_mm[a] = scan->origin_mm[a] + (double)lo * scan->spacing_mm[a];
   }
-  if (ns->grid.z_mm) out.grid.z_mm = ns->grid.z_mm + out.first[0];
+  if (scan->z_mm) out.grid.z_mm = scan->z_mm + out.first[0];
   return out;
+}
+
+/* A piece with so many empty voxels around that what a voxel of `to` takes is empty outside the
+ * mask; at the scan's end the mask ends with the scan. */
+static patch patch_of(const hl_nodules *ns, const piece *p, const hl_grid *to) {
+  int64_t first[3], end[3];
+  for (int a = 0; a < 3; a++) {
+    int64_t around = 1 + (int64_t)ceil(0.5 * to->spacing_mm[a] / ns->grid.spacing_mm[a]);
+    first[a] = p->first[a] - around;
+    end[a] = p->first[a] + p->size[a] + around;
+  }
+  return patch_within(&ns->grid, first, end);
 }
 
 static hl_status patch_mask(hl_tensor **out, const patch *at, const piece *p, hl_err *e) {
@@ -36,12 +48,12 @@ static hl_status patch_mask(hl_tensor **out, const patch *at, const piece *p, hl
 }
 
 /* Adds 1 to sum[] where the piece, resampled, is at least one half. */
-static hl_status add_piece(const hl_nodules *ns, const piece *p, const hl_grid *to, uint8_t *sum,
-                           hl_err *e) {
-  patch at = patch_of(ns, p);
+static hl_status add_piece(const hl_nodules *ns, const piece *p, const hl_grid *to,
+                           hl_resampling kind, uint8_t *sum, hl_err *e) {
+  patch at = patch_of(ns, p, to);
   hl_tensor *mask = NULL, *soft = NULL;
   HL_TRY(patch_mask(&mask, &at, p, e));
-  hl_resample_options how = {.kind = HL_RESAMPLE_LINEAR, .type = HL_F32};
+  hl_resample_options how = {.kind = kind, .type = HL_F32};
   hl_status status = hl_volume_resample(&soft, mask, &at.grid, to, &how, e);
   hl_tensor_unref(mask);
   HL_TRY(status);
@@ -70,12 +82,74 @@ static hl_status new_mask(hl_tensor **out, const hl_grid *g, const char *label, 
   return hl_tensor_zeros(out, &d, HL_MEM_DATA, label, e);
 }
 
+/* What a spline over `to` takes from the scan: beyond this many voxels nothing that a double holds.
+ */
+enum { SPLINE_REACH = 24 };
+
+static patch patch_under(const hl_grid *scan, const hl_grid *to) {
+  int64_t first[3], end[3];
+  double low[3], high[3], last[3];
+  for (int a = 0; a < 3; a++) last[a] = (double)(to->size[a] - 1);
+  const double zero[3] = {0, 0, 0};
+  hl_grid_position(to, zero, low);
+  hl_grid_position(to, last, high);
+  hl_grid_index(scan, low, low);
+  hl_grid_index(scan, high, high);
+  for (int a = 0; a < 3; a++) {
+    double most = (double)scan->size[a];
+    first[a] = (int64_t)floor(fmax(-1, fmin(low[a], most))) - SPLINE_REACH;
+    end[a] = (int64_t)ceil(fmax(-1, fmin(high[a], most))) + SPLINE_REACH + 1;
+  }
+  return patch_within(scan, first, end);
+}
+
+/* The patch's voxels: a new dense tensor. */
+static hl_status patch_voxels(hl_tensor **out, const patch *at, const hl_tensor *voxels,
+                              hl_err *e) {
+  hl_desc d = {.dtype = hl_tensor_dtype(voxels), .shape = hl_shape_make(3, at->grid.size)};
+  HL_TRY(hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "part of a scan", e));
+  const int64_t *size = hl_tensor_shape(voxels)->dim;
+  size_t item = hl_dtype_size(d.dtype), row = (size_t)at->grid.size[2] * item;
+  const char *from = hl_tensor_data(voxels);
+  char *to = hl_tensor_data(*out);
+  for (int64_t z = 0; z < at->grid.size[0]; z++)
+    for (int64_t y = 0; y < at->grid.size[1]; y++, to += row) {
+      int64_t line = (z + at->first[0]) * size[1] + y + at->first[1];
+      memcpy(to, from + (size_t)(line * size[2] + at->first[2]) * item, row);
+    }
+  return HL_OK;
+}
+
+/* By spline from no more of the scan than matters: the whole would be filtered for each crop. Where
+ * the patch ends inside of the scan, the crop does not come near its end. */
+static hl_status resample_spline(hl_tensor **out, const hl_tensor *voxels, const hl_grid *scan,
+                                 const hl_grid *to, const hl_resample_options *how, hl_err *e) {
+  patch at = patch_under(scan, to);
+  hl_tensor *part = NULL;
+  HL_TRY(patch_voxels(&part, &at, voxels, e));
+  hl_status status = hl_volume_resample(out, part, &at.grid, to, how, e);
+  hl_tensor_unref(part);
+  return status;
+}
+
+static hl_status resample_image(hl_tensor **out, const hl_tensor *voxels, const hl_grid *scan,
+                                const hl_grid *to, const hl_resample_options *how, hl_err *e) {
+  char text[HL_DESC_TEXT];
+  hl_desc want = {.dtype = hl_tensor_dtype(voxels), .shape = hl_shape_make(3, scan->size)};
+  if (how->kind != HL_RESAMPLE_CUBIC) return hl_volume_resample(out, voxels, scan, to, how, e);
+  if (!hl_desc_equal(hl_tensor_desc(voxels), &want) || !hl_tensor_is_dense(voxels))
+    return hl_fail(e, HL_ESHAPE, "voxels are %s, which is not the scan's grid",
+                   hl_desc_text(hl_tensor_desc(voxels), text));
+  return resample_spline(out, voxels, scan, to, how, e);
+}
+
 static hl_status crop_image(hl_crop *out, const hl_nodules *ns, const hl_tensor *voxels,
-                            const hl_grid *to, const double window_hu[2], hl_err *e) {
+                            const hl_grid *to, const hl_crop_options *options, hl_err *e) {
   hl_tensor *image = NULL, *valid = NULL;
+  const double *window_hu = options->window_hu;
   /* outside the scan: the window's lower end, which becomes 0 */
-  hl_resample_options how = {.kind = HL_RESAMPLE_LINEAR, .outside = window_hu[0], .type = HL_F32};
-  HL_TRY(hl_volume_resample(&image, voxels, &ns->grid, to, &how, e));
+  hl_resample_options how = {.kind = options->image, .outside = window_hu[0], .type = HL_F32};
+  HL_TRY(resample_image(&image, voxels, &ns->grid, to, &how, e));
   hl_status status = hl_volume_window(image, window_hu[0], window_hu[1], e);
   if (status != HL_OK) {
     hl_tensor_unref(image);
@@ -87,12 +161,12 @@ static hl_status crop_image(hl_crop *out, const hl_nodules *ns, const hl_tensor 
 }
 
 static hl_status crop_readers(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_grid *to,
-                              hl_err *e) {
+                              hl_resampling kind, hl_err *e) {
   const group *g = &ns->groups[i];
   for (out->readers = 0; out->readers < g->n; out->readers++) {
     hl_tensor **mask = &out->reader[out->readers];
     HL_TRY(new_mask(mask, to, "reader's crop", e));
-    HL_TRY(add_piece(ns, &ns->pieces[g->members[out->readers]], to, hl_tensor_u8(*mask), e));
+    HL_TRY(add_piece(ns, &ns->pieces[g->members[out->readers]], to, kind, hl_tensor_u8(*mask), e));
   }
   return HL_OK;
 }
@@ -157,7 +231,7 @@ static relation relate(const hl_nodules *ns, const int64_t first[3], const int64
 
 /* Other findings are neither nodule nor background of this crop. */
 static hl_status ignore_others(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_grid *to,
-                               hl_err *e) {
+                               hl_resampling kind, hl_err *e) {
   hl_tensor *others = NULL;
   HL_TRY(new_mask(&others, to, "other findings", e));
   uint8_t *sum = hl_tensor_u8(others), *valid = hl_tensor_u8(out->valid);
@@ -167,7 +241,7 @@ static hl_status ignore_others(hl_crop *out, const hl_nodules *ns, int64_t i, co
     const group *other = &ns->groups[g];
     if (g == i || relate(ns, other->first, other->size, to) == APART) continue;
     for (int r = 0; r < other->n && status == HL_OK; r++) {
-      status = add_piece(ns, &ns->pieces[other->members[r]], to, sum, e);
+      status = add_piece(ns, &ns->pieces[other->members[r]], to, kind, sum, e);
       for (int64_t v = 0; v < n; v++) sum[v] = sum[v] != 0;
     }
   }
@@ -184,11 +258,11 @@ static hl_status crop(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_te
                       const hl_crop_options *options, hl_err *e) {
   hl_grid to = hl_grid_around(ns->nodules[i].centre_mm, options->size, options->spacing_mm);
   HL_TRY(hl_grid_check(&to, e));
-  HL_TRY(crop_image(out, ns, voxels, &to, options->window_hu, e));
-  HL_TRY(crop_readers(out, ns, i, &to, e));
+  HL_TRY(crop_image(out, ns, voxels, &to, options, e));
+  HL_TRY(crop_readers(out, ns, i, &to, options->masks, e));
   HL_TRY(crop_truth(out, ns, &to, e));
   out->cut = relate(ns, ns->groups[i].first, ns->groups[i].size, &to) != WITHIN;
-  return ignore_others(out, ns, i, &to, e);
+  return ignore_others(out, ns, i, &to, options->masks, e);
 }
 
 hl_status hl_nodule_crop(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_tensor *voxels,
@@ -238,11 +312,11 @@ static part part_around(const hl_nodules *ns, const group *g, const hl_grid *who
 
 /* How many readers' masks of a finding hold each voxel of the part: new image-layout u8. */
 static hl_status votes_of(hl_tensor **out, const hl_nodules *ns, const group *g, const part *at,
-                          hl_err *e) {
+                          hl_resampling kind, hl_err *e) {
   HL_TRY(new_mask(out, &at->grid, "votes", e));
   hl_status status = HL_OK;
   for (int r = 0; r < g->n && status == HL_OK; r++)
-    status = add_piece(ns, &ns->pieces[g->members[r]], &at->grid, hl_tensor_u8(*out), e);
+    status = add_piece(ns, &ns->pieces[g->members[r]], &at->grid, kind, hl_tensor_u8(*out), e);
   if (status == HL_OK) return HL_OK;
   hl_tensor_unref(*out);
   *out = NULL;
@@ -257,11 +331,11 @@ static bool is_truth(const hl_tensor *truth, int64_t voxel) {
 /* Lays finding i on the whole grid: a nodule into the truth; any other finding is not valid where
  * it is not truth. */
 static hl_status lay_finding(hl_crop *out, const hl_nodules *ns, int64_t i, const hl_grid *whole,
-                             hl_err *e) {
+                             hl_resampling kind, hl_err *e) {
   const group *g = &ns->groups[i];
   part at = part_around(ns, g, whole);
   hl_tensor *votes = NULL;
-  HL_TRY(votes_of(&votes, ns, g, &at, e));
+  HL_TRY(votes_of(&votes, ns, g, &at, kind, e));
   const uint8_t *from = hl_tensor_u8(votes);
   for (int64_t z = 0; z < at.grid.size[0]; z++)
     for (int64_t y = 0; y < at.grid.size[1]; y++) {
@@ -279,9 +353,10 @@ static hl_status lay_finding(hl_crop *out, const hl_nodules *ns, int64_t i, cons
 }
 
 /* The nodules first, then what was left out. */
-static hl_status lay_findings(hl_crop *out, const hl_nodules *ns, const hl_grid *whole, hl_err *e) {
+static hl_status lay_findings(hl_crop *out, const hl_nodules *ns, const hl_grid *whole,
+                              hl_resampling kind, hl_err *e) {
   HL_TRY(new_truth(&out->truth, ns, whole, e));
-  for (int64_t i = 0; i < ns->n_groups; i++) HL_TRY(lay_finding(out, ns, i, whole, e));
+  for (int64_t i = 0; i < ns->n_groups; i++) HL_TRY(lay_finding(out, ns, i, whole, kind, e));
   return HL_OK;
 }
 
@@ -292,8 +367,8 @@ static hl_status whole(hl_crop *out, const hl_nodules *ns, const hl_tensor *voxe
       return hl_fail(e, HL_EINVAL, "a grid of %lld voxels", (long long)options->size[a]);
   hl_grid to = grid_over(&ns->grid, options->size);
   HL_TRY(hl_grid_check(&to, e));
-  HL_TRY(crop_image(out, ns, voxels, &to, options->window_hu, e));
-  return lay_findings(out, ns, &to, e);
+  HL_TRY(crop_image(out, ns, voxels, &to, options, e));
+  return lay_findings(out, ns, &to, options->masks, e);
 }
 
 hl_status hl_nodules_whole(hl_crop *out, const hl_nodules *ns, const hl_tensor *voxels,

@@ -11,7 +11,7 @@
 /* Fewer voxels are not worth waking threads for. */
 enum { PARALLEL_FROM = 1 << 20, ROWS = 64 };
 
-static const char *const kinds[HL_RESAMPLINGS] = {"nearest", "linear", "cubic", "area"};
+static const char *const kinds[HL_RESAMPLINGS] = {"linear", "nearest", "cubic", "area"};
 
 const char *hl_resampling_name(hl_resampling kind) {
   return kind < HL_RESAMPLINGS ? kinds[kind] : "unknown";

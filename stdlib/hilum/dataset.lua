@@ -40,6 +40,15 @@ local function scan_fields(crop)
       },
     },
     spacing_mm = schema.zyx { default = 1, whole = false, above = 0, doc = "of the resampled crop" },
+    resample = schema.record {
+      doc = "how the scan's voxels become the image's", default = {},
+      fields = {
+        image = schema.one_of { "linear", "nearest", "cubic", "area", default = "linear",
+          doc = "cubic: a B-spline; area: the mean over a voxel's box, for voxels coarser than the scan's" },
+        masks = schema.one_of { "linear", "nearest", "area", default = "linear",
+          doc = "a voxel is in a reader's mask from one half on" },
+      },
+    },
     window_hu = schema.list(schema.number {}, { default = { -1000, 400 }, min = 2, max = 2,
       doc = "Hounsfield units that become 0 and 1" }),
     crop = schema.zyx { default = crop, min = 1, max = 1024, doc = "voxels of the image" },

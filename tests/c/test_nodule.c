@@ -354,7 +354,8 @@ static void test_no_memory(void) {
   }
   hl_marks_finish(m);
   hl_nodule_rule rule = hl_nodule_rule_default();
-  const hl_crop_options o = {{6, 8, 8}, {2, 1, 1}, {-1000, 1000}};
+  const hl_crop_options o = {
+      .size = {6, 8, 8}, .spacing_mm = {2, 1, 1}, .window_hu = {-1000, 1000}};
   hl_desc d = {.dtype = HL_I16, .layout = HL_PLAIN, .shape = hl_shape_make(3, grid.size)};
   hl_tensor *voxels;
   hl_err e = {0};

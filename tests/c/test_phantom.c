@@ -92,7 +92,8 @@ static bool is_hard(const hl_phantom_scan *s, const hl_nodule *n) {
 static hl_status measure_nodules(const hl_phantom_scan *s, const hl_nodules *ns, tally *t,
                                  hl_err *e) {
   static uint8_t component[VOXELS];
-  const hl_crop_options o = {{SIDE, SIDE, SIDE}, {1, 1, 1}, {-1000, 400}};
+  const hl_crop_options o = {
+      .size = {SIDE, SIDE, SIDE}, .spacing_mm = {1, 1, 1}, .window_hu = {-1000, 400}};
   t->lost += s->nodules - (int)hl_nodules_count(ns);
   for (int64_t i = 0; i < hl_nodules_count(ns); i++) {
     hl_crop c;

@@ -62,7 +62,8 @@ static void test_nodules(const hl_series *s, const hl_marks *m, const known *k, 
   hl_err e = {0};
   hl_nodules *ns;
   hl_nodule_rule rule = hl_nodule_rule_default();
-  const hl_crop_options o = {{64, 64, 64}, {1, 1, 1}, {-1000, 400}};
+  const hl_crop_options o = {
+      .size = {64, 64, 64}, .spacing_mm = {1, 1, 1}, .window_hu = {-1000, 400}};
   if (!succeeds(hl_nodules_find(&ns, m, hl_series_grid(s), hl_series_slices(s), &rule, p, &e), &e,
                 "grouping marks"))
     return;

@@ -87,6 +87,36 @@ end
 t.is(top { soft = true, min_readers = 1, level = 0.25 }, 0.25, "one of four sessions")
 t.is(top { soft = true, min_readers = 1, of = "marks" }, 1.0, "one of one mark")
 
+-- ---- onto other grids ----
+
+-- A nodule of 3 × 3 pixels in voxels of 4 × 4: none holds half of it or more, but one has its middle in it.
+local thin = find({ min_readers = 1, level = 0.01 }, engine.marks { sessions = { { box(3, 6, 10, 10, 3) } } })
+local function coarse(masks)
+  local on = { size = { 5, 10, 10 }, spacing_mm = { 1, 1, 1 }, window_hu = { -1000, 400 }, masks = masks }
+  return voxels(thin:whole(air, on).truth)
+end
+t.is(coarse "area", 0, "by area: less than half of any box")
+t.is(coarse "nearest", 2, "nearest looks at one voxel, in two slices")
+t.raises(function() coarse "best" end, "best", "an unknown kind")
+local wave = engine.zeros({ 10, 40, 40 }, { dtype = "i16" })
+for x = 1, 40 do wave:slice(3, x):fill(math.floor(600 * math.sin(x / 3))) end
+local function by(kind)
+  return find {}:crop(1, wave, { size = { 8, 20, 20 }, spacing_mm = { 1, 0.5, 0.5 }, window_hu = { -1000, 1000 },
+    image = kind }).image
+end
+t.ok(wave:stats().max > 500, "a wave")
+local centre = find {}:list()[1].centre_mm
+local whole_spline = engine.resample(wave, {
+  from = { spacing_mm = { 2, 1, 1 }, origin_mm = { -20, 0, 0 } }, kind = "cubic",
+  to = { size = { 8, 20, 20 }, spacing_mm = { 1, 0.5, 0.5 },
+    origin_mm = { centre[1] - 3.5, centre[2] - 4.75, centre[3] - 4.75 } },
+})
+whole_spline = engine.window(whole_spline, -1000, 1000):reshape { 1, 1, 8, 20, 20 }:dense "image"
+local spline = engine.op.sub(by "cubic", whole_spline)
+t.ok(math.max(spline:stats().max, -spline:stats().min) < 1e-6, "a spline of a part of the scan is that of the whole")
+local off = engine.op.sub(by "cubic", by "linear"):stats()
+t.ok(math.max(off.max, -off.min) > 1e-3, "and not linear")
+
 -- ---- grouping ----
 
 -- 2 mm apart in the plane, three marks in a row: single linkage takes all, sessions forbid two of one.

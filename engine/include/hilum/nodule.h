@@ -118,6 +118,10 @@ typedef struct hl_crop_options {
   int64_t size[3];
   double spacing_mm[3];
   double window_hu[2];
+  hl_resampling image; /* 0: linear */
+  /* A reader's mask is 1 where its resampling is at least 0.5. 0: linear; HL_RESAMPLE_AREA: half of
+   * the voxel's box, better than a look at its middle where voxels are coarser than the scan's. */
+  hl_resampling masks;
 } hl_crop_options;
 
 enum { HL_MAX_READERS = 16 };
@@ -135,8 +139,7 @@ typedef struct hl_crop {
 } hl_crop;
 
 /* Cuts nodule i out of the scan: a grid of `size` voxels whose middle is the nodule's centre. The
- * image is resampled trilinearly and windowed to 0 … 1; a reader's mask is 1 where its trilinear
- * resampling is at least 0.5. */
+ * image is resampled and windowed to 0 … 1; readers' masks are resampled as options->masks says. */
 HL_MUST_CHECK hl_status hl_nodule_crop(hl_crop *out, const hl_nodules *ns, int64_t i,
                                        const hl_tensor *voxels, const hl_crop_options *options,
                                        hl_err *e);

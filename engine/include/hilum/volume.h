@@ -42,15 +42,15 @@ typedef struct hl_steps {
 HL_MUST_CHECK hl_status hl_steps_measure(hl_steps *out, const double *z_mm, int64_t n, hl_err *e);
 
 typedef enum hl_resampling {
-  HL_RESAMPLE_NEAREST, /* voxel floor(index + 1/2) on each axis */
   HL_RESAMPLE_LINEAR,  /* trilinear; the index is clamped to [0, n-1] first */
+  HL_RESAMPLE_NEAREST, /* voxel floor(index + 1/2) on each axis */
   HL_RESAMPLE_CUBIC,   /* cubic B-spline through the samples, which are mirrored at the ends */
   HL_RESAMPLE_AREA,    /* the mean of the input over the output voxel's box, as far as both go: the
                           share of a mask in a coarser voxel */
   HL_RESAMPLINGS
 } hl_resampling;
 
-/* "nearest", "linear", "cubic", "area"; HL_RESAMPLINGS if there is no such name. */
+/* "linear", "nearest", "cubic", "area"; HL_RESAMPLINGS if there is no such name. */
 const char *hl_resampling_name(hl_resampling kind);
 hl_resampling hl_resampling_by_name(const char *name);
 

@@ -71,9 +71,7 @@ local function read_scan(protocol, one)
     left_out = filters.apply(protocol.nodules, nodules, info) }
   part.found = { scans = 1, nodules = #nodules:list() }
   local add = protocol.extent == "scan" and add_whole or add_nodules
-  add(part, info, nodules, voxels,
-    { size = protocol.crop, spacing_mm = protocol.spacing_mm, window_hu = protocol.window_hu },
-    protocol.nodules)
+  add(part, info, nodules, voxels, protocols.grid(protocol), protocol.nodules)
   part.line = string.format("%s %s %s\n", info.uid, series:hash(), marks:hash())
   nodules:free()
   marks:free()
@@ -108,7 +106,7 @@ local function units_of(index, protocol, folder, problems)
   return units
 end
 
---- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, window_hu, crop, extent };
+--- The cases below a folder. source: { folder, nodules, consensus, spacing_mm, resample, window_hu, crop, extent };
 --- options: see data/set.lua. Returns a set, or nil and a problem.
 function lidc.open(source, options)
   local index, err = cache.index(source.folder, options and options.progress, options and options.cache)

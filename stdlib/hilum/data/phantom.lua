@@ -39,7 +39,7 @@ function phantom.open(source, options)
   if not folder then return nil, err end
   return lidc.open({
     folder = folder, nodules = source.nodules, consensus = source.consensus, spacing_mm = source.spacing_mm,
-    window_hu = source.window_hu, crop = source.crop, extent = source.extent,
+    resample = source.resample, window_hu = source.window_hu, crop = source.crop, extent = source.extent,
   }, options)
 end
 

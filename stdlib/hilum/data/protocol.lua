@@ -20,8 +20,9 @@ function Protocol.__tostring(p)
   end
   local place = p.extent == "scan" and "over the whole scan"
     or string.format("of %s mm around the nodule", by(p.spacing_mm, "%g"))
-  return string.format("%s voxels %s, %g to %g HU; %s; truth: %s (%s%s)", by(p.crop, "%d"), place, p.window_hu[1],
-    p.window_hu[2], filters.words(p.nodules), truth_of(p), p.semantics,
+  local by_other = p.image_by ~= "linear" and string.format(" (resampled: %s)", p.image_by) or ""
+  return string.format("%s voxels %s%s, %g to %g HU; %s; truth: %s (%s%s)", by(p.crop, "%d"), place, by_other,
+    p.window_hu[1], p.window_hu[2], filters.words(p.nodules), truth_of(p), p.semantics,
     p.grouping == "pylidc" and ", grouped as by pylidc" or "")
 end
 
@@ -29,12 +30,18 @@ local function copy(list)
   return table.move(list, 1, #list, 1, {})
 end
 
---- Of a source { nodules, consensus, spacing_mm, window_hu, crop, extent }.
+--- The engine's options of a crop.
+function protocol.grid(p)
+  return { size = p.crop, spacing_mm = p.spacing_mm, window_hu = p.window_hu, image = p.image_by, masks = p.masks_by }
+end
+
+--- Of a source { nodules, consensus, spacing_mm, resample, window_hu, crop, extent }.
 function protocol.of(source)
   local nodules, consensus, rule = source.nodules, source.consensus, filters.rule(source.nodules)
   return setmetatable({
     crop = copy(source.crop), extent = source.extent or "nodule", spacing_mm = copy(source.spacing_mm),
-    window_hu = copy(source.window_hu), nodules = rule,
+    window_hu = copy(source.window_hu), image_by = source.resample and source.resample.image or "linear",
+    masks_by = source.resample and source.resample.masks or "linear", nodules = rule,
     min_diameter_mm = rule.min_diameter_mm, min_readers = rule.min_readers,
     consensus_level = consensus.level, consensus_of = consensus.of, consensus_readers = consensus.readers,
     consensus_soft = consensus.soft or nil, semantics = nodules.semantics or "interior",
