@@ -36,6 +36,7 @@ return {
   tensor = engine.from,
   rng = engine.rng,
   npy_read = engine.npy_read,
+  image = require "hilum.image",
   gradient = tape.gradient,
   gradcheck = tape.gradcheck,
   custom = tape.custom,
