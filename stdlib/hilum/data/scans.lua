@@ -1,5 +1,6 @@
 -- One scan after another below a folder, with everything that readers outlined: what is looked at, not trained on.
 
+local cache = require "hilum.cache"
 local engine = require "hilum.engine"
 local problem = require "hilum.problem"
 
@@ -77,10 +78,11 @@ local function all(o, index)
 end
 
 --- Calls o.visit(scan) for each scan that has a reading; a scan { info, series, marks, nodules, xml } lives as long as
---- the call. o: { folder, case = patient or series UID (default: all), rule, voxels = true to read images, progress,
---- visit }. Returns { scans = how many, problems }, or nil and a problem.
+--- the call. o: { folder, index (of it, where there is one already), case = patient or series UID (default: all), rule,
+--- voxels = true to read images, progress, visit }. Returns { scans = how many, problems }, or nil and a problem.
 function scans.each(o)
-  local index, err = engine.index(o.folder, o.progress)
+  local index, err = o.index, nil
+  if not index then index, err = cache.index(o.folder, o.progress) end
   if not index then return nil, err end
   local report
   report, err = all(o, index)

@@ -1,5 +1,6 @@
 -- A scan's nodules with every reader's outlines, as a figure.
 
+local cache = require "hilum.cache"
 local drawing = require "hilum.figure.readers"
 local engine = require "hilum.engine"
 local problem = require "hilum.problem"
@@ -126,9 +127,7 @@ local function figure_of(scan, o)
 end
 
 -- One series is drawn; several are named.
-local function only_one(o)
-  local index, err = engine.index(o.folder, o.progress)
-  if not index then return nil, err end
+local function only_one(o, index)
   local list, names = scans.chosen(index, o.case), {}
   if #list == 1 then return list[1].uid end
   for i = 1, math.min(#list, 6) do names[i] = string.format("%s (%s)", list[i].uid, list[i].patient) end
@@ -147,11 +146,14 @@ end
 --- -1000, 400 }, base = function(patient) -> BASENAME, progress }. Returns { files, patient, nodules, problems }, or
 --- nil and a problem.
 function show.draw(o)
-  local uid, err = only_one(o)
+  local index, err = cache.index(o.folder, o.progress)
+  if not index then return nil, err end
+  local uid
+  uid, err = only_one(o, index)
   if not uid then return nil, err end
   local figure, result
   local found, failed = scans.each {
-    folder = o.folder, case = uid, voxels = true, progress = o.progress, rule = { votes = 1 },
+    folder = o.folder, index = index, case = uid, voxels = true, progress = o.progress, rule = { votes = 1 },
     visit = function(scan)
       figure, err = figure_of(scan, { nodule = o.nodule, window_hu = o.window_hu or { -1000, 400 } })
       result = { patient = scan.info.patient, nodules = #scan.nodules:list() }
