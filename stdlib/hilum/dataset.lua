@@ -27,7 +27,7 @@ local presets = {
 -- How nodules are made of readers' marks, and cut out: the same for every source of scans.
 local function scan_fields(crop)
   return {
-    nodules = filters.schema,
+    nodules = filters.schema(),
     consensus = schema.record {
       doc = "when a voxel is nodule", default = {},
       fields = {

@@ -32,50 +32,54 @@ local function rating_fields()
   return fields
 end
 
---- The schema of `nodules`.
-filters.schema = schema.record {
-  doc = "which nodules count, and how they are made of readers' outlines", default = {},
-  fields = {
-    preset = schema.optional(schema.one_of { "luna16", "all_3mm",
-      doc = "a filter known by this name" }),
-    min_diameter_mm = schema.optional(schema.number { min = 0,
-      doc = "mean over the readers; 3 where it is not said and there is no preset" }),
-    max_diameter_mm = schema.optional(schema.number { above = 0, doc = "of it, this one not included" }),
-    min_readers = schema.optional(schema.int { min = 1, max = 16,
-      doc = "who outlined it; 2 where it is not said and there is no preset" }),
-    max_readers = schema.optional(schema.int { min = 1, max = 16 }),
-    ratings = schema.record { default = {}, fields = rating_fields(),
-      doc = "lowest and highest mean over the readers that rated; texture = { 1, 3 }" },
-    label = schema.optional(schema.one_of { "malignancy",
-      doc = "case.label: malignant where the mean is above 3, benign below; others are left out" }),
-    max_thickness_mm = schema.optional(schema.number { above = 0, doc = "of the scan's slices" }),
-    even_slices = schema.optional(schema.bool {
-      doc = "only scans whose slices lie at equal distances (within 2 %)" }),
-    semantics = schema.one_of { "interior", "closed", "pylidc", default = "interior",
-      doc = "what an outline holds: the pixels within, those and the outline, or what pylidc makes of it" },
-    grouping = schema.one_of { "mm", "pylidc", default = "mm",
-      doc = "which marks mean one nodule: by overlap and distance in mm, or by pylidc's rule" },
-  },
-  check = function(self, report)
-    local preset = filters.presets[self.preset] or {}
-    for _, name in ipairs(SET) do
-      if preset[name] ~= nil and self[name] ~= nil and self[name] ~= preset[name] then
-        report(name, string.format("is %s, and the preset %s says %s: leave one of them out", tostring(self[name]),
-          self.preset, tostring(preset[name])))
-      end
+local function check(self, report)
+  local preset = filters.presets[self.preset] or {}
+  for _, name in ipairs(SET) do
+    if preset[name] ~= nil and self[name] ~= nil and self[name] ~= preset[name] then
+      report(name, string.format("is %s, and the preset %s says %s: leave one of them out", tostring(self[name]),
+        self.preset, tostring(preset[name])))
     end
-    local rule = filters.rule(self)
-    local low, high = rule.min_diameter_mm, rule.max_diameter_mm
-    if high and high <= low then report("max_diameter_mm", "must be above min_diameter_mm") end
-    if self.max_readers and self.max_readers < rule.min_readers then
-      report("max_readers", "must not be below min_readers")
-    end
-    for _, name in ipairs(RATINGS) do
-      local range = self.ratings[name]
-      if range and range[1] > range[2] then report("ratings." .. name, "the lower end must come first") end
-    end
-  end,
-}
+  end
+  local rule = filters.rule(self)
+  local low, high = rule.min_diameter_mm, rule.max_diameter_mm
+  if high and high <= low then report("max_diameter_mm", "must be above min_diameter_mm") end
+  if self.max_readers and self.max_readers < rule.min_readers then
+    report("max_readers", "must not be below min_readers")
+  end
+  for _, name in ipairs(RATINGS) do
+    local range = self.ratings[name]
+    if range and range[1] > range[2] then report("ratings." .. name, "the lower end must come first") end
+  end
+end
+
+--- The schema of `nodules`. (Made when it is needed: fields are printed in the order in which they are made.)
+function filters.schema()
+  return schema.record {
+    doc = "which nodules count, and how they are made of readers' outlines", default = {},
+    fields = {
+      preset = schema.optional(schema.one_of { "luna16", "all_3mm",
+        doc = "a filter known by this name" }),
+      min_diameter_mm = schema.optional(schema.number { min = 0,
+        doc = "mean over the readers; 3 where it is not said and there is no preset" }),
+      max_diameter_mm = schema.optional(schema.number { above = 0, doc = "of it, this one not included" }),
+      min_readers = schema.optional(schema.int { min = 1, max = 16,
+        doc = "who outlined it; 2 where it is not said and there is no preset" }),
+      max_readers = schema.optional(schema.int { min = 1, max = 16 }),
+      ratings = schema.record { default = {}, fields = rating_fields(),
+        doc = "lowest and highest mean over the readers that rated; texture = { 1, 3 }" },
+      label = schema.optional(schema.one_of { "malignancy",
+        doc = "case.label: malignant where the mean is above 3, benign below; others are left out" }),
+      max_thickness_mm = schema.optional(schema.number { above = 0, doc = "of the scan's slices" }),
+      even_slices = schema.optional(schema.bool {
+        doc = "only scans whose slices lie at equal distances (within 2 %)" }),
+      semantics = schema.one_of { "interior", "closed", "pylidc", default = "interior",
+        doc = "what an outline holds: the pixels within, those and the outline, or what pylidc makes of it" },
+      grouping = schema.one_of { "mm", "pylidc", default = "mm",
+        doc = "which marks mean one nodule: by overlap and distance in mm, or by pylidc's rule" },
+    },
+    check = check,
+  }
+end
 
 --- The filter as plain values: `nodules` with what its preset says, or what is usual.
 function filters.rule(nodules)
