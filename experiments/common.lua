@@ -25,7 +25,10 @@ return function(own)
     loss = own.loss,
     optim = hl.optim.adam { rate = hl.schedule.cosine { from = 1e-3, to = 1e-5 } },
     train = { preset = "by source" },
-    evaluate = { hl.metric.dice {} },
+    evaluate = {
+      hl.metric.dice {}, hl.metric.precision {}, hl.metric.recall {}, hl.metric.hausdorff { percentile = 95 },
+      hl.metric.assd {}, hl.metric.surface_dice { tolerance_mm = 1 }, hl.metric.border_dice { width_mm = 2 },
+    },
     figures = { "dice_curves", "slices" },
   }
 end

@@ -1,17 +1,15 @@
-#include <hilum/metric.h>
+#include "internal.h"
+
+#include <hilum/morphology.h>
 
 #include <math.h>
 
-/* Row-major f32 copies (or the tensor itself), so that one loop serves every type and layout. */
-static hl_status as_floats(const hl_tensor *t, hl_tensor **out, hl_err *e) {
-  return hl_tensor_dense(out, (hl_tensor *)t, HL_F32, HL_PLAIN, e); /* only referenced */
-}
-
-static void count(const float *a, const float *b, const float *valid, int64_t n, float threshold,
-                  hl_overlap *out) {
-  for (int64_t i = 0; i < n; i++) {
-    if (valid != NULL && !(valid[i] > 0.5F)) continue;
-    bool in_a = a[i] > threshold, in_b = b[i] > threshold;
+void overlap_count(const masks *m, float threshold, const uint8_t *also, hl_overlap *out) {
+  *out = (hl_overlap){0};
+  for (int64_t i = 0; i < m->n; i++) {
+    if (!counts(m, i) || (also != NULL && also[i] == 0)) continue;
+    bool in_a = m->a[i] > threshold, in_b = m->b[i] > threshold;
+    out->voxels++;
     out->in_a += in_a;
     out->in_b += in_b;
     out->both += in_a && in_b;
@@ -23,21 +21,82 @@ static void count(const float *a, const float *b, const float *valid, int64_t n,
 hl_status hl_overlap_measure(const hl_tensor *a, const hl_tensor *b, const hl_tensor *valid,
                              double threshold, hl_overlap *out, hl_err *e) {
   *out = (hl_overlap){.dice = NAN};
-  const hl_tensor *all[] = {a, b, valid};
-  for (int i = 1; i < 3; i++) {
-    char ta[HL_DESC_TEXT], tb[HL_DESC_TEXT];
-    if (all[i] != NULL && !hl_shape_equal(hl_tensor_shape(a), hl_tensor_shape(all[i])))
-      return hl_fail(e, HL_ESHAPE, "overlap: %s and %s have different shapes",
-                     hl_desc_text(hl_tensor_desc(a), ta), hl_desc_text(hl_tensor_desc(all[i]), tb));
+  masks m;
+  HL_TRY(masks_open(&m, "overlap", a, b, valid, e));
+  overlap_count(&m, (float)threshold, NULL, out);
+  masks_close(&m);
+  return HL_OK;
+}
+
+/* ---- near the border ---- */
+
+/* 1 in `band` where the mask `side` is in and an out voxel is no more than width away. */
+static hl_status add_side(uint8_t *band, const hl_tensor *side, const double spacing_mm[3],
+                          double width, hl_err *e) {
+  hl_tensor *far;
+  HL_TRY(hl_mask_distance(&far, side, spacing_mm, HL_F64, e));
+  const double *d = hl_tensor_f64(far);
+  const uint8_t *in = hl_tensor_u8(side);
+  for (int64_t i = 0; i < hl_tensor_numel(side); i++)
+    if (in[i] != 0 && d[i] <= width) band[i] = 1;
+  hl_tensor_unref(far);
+  return HL_OK;
+}
+
+static hl_status find_band(const masks *m, float threshold, const int64_t size[3],
+                           const double spacing_mm[3], double width, hl_tensor **band, hl_err *e) {
+  hl_desc d = {HL_U8, HL_PLAIN, hl_shape_make(3, size)};
+  hl_tensor *side;
+  HL_TRY(hl_tensor_zeros(band, &d, HL_MEM_WORKSPACE, "the border's band", e));
+  hl_status s = hl_tensor_zeros(&side, &d, HL_MEM_WORKSPACE, "one side of the border", e);
+  for (int inside = 0; inside < 2 && s == HL_OK; inside++) {
+    for (int64_t i = 0; i < m->n; i++)
+      hl_tensor_u8(side)[i] = (m->b[i] > threshold) == (inside != 0);
+    s = add_side(hl_tensor_u8(*band), side, spacing_mm, width, e);
   }
-  hl_tensor *dense[3] = {0};
-  hl_status s = HL_OK;
-  for (int i = 0; i < 3 && s == HL_OK; i++)
-    if (all[i] != NULL) s = as_floats(all[i], &dense[i], e);
-  if (s == HL_OK)
-    count(hl_tensor_f32(dense[0]), hl_tensor_f32(dense[1]),
-          valid == NULL ? NULL : hl_tensor_f32(dense[2]), hl_tensor_numel(a), (float)threshold,
-          out);
-  for (int i = 0; i < 3; i++) hl_tensor_unref(dense[i]);
+  if (s == HL_OK) hl_tensor_unref(side);
+  if (s == HL_OK) return HL_OK;
+  hl_tensor_unref(*band);
+  *band = NULL;
   return s;
+}
+
+hl_status hl_border_measure(const hl_tensor *a, const hl_tensor *b, const hl_tensor *valid,
+                            double threshold, const double spacing_mm[3], double width_mm,
+                            hl_overlap *out, hl_err *e) {
+  *out = (hl_overlap){.dice = NAN};
+  int64_t size[3];
+  masks m;
+  hl_tensor *band;
+  if (!(width_mm > 0 && isfinite(width_mm)))
+    return hl_fail(e, HL_EINVAL, "border: the width is %g mm, expected more than 0", width_mm);
+  HL_TRY(masks_size(a, "border", size, e));
+  HL_TRY(masks_open(&m, "border", a, b, valid, e));
+  hl_status s = find_band(&m, (float)threshold, size, spacing_mm, width_mm, &band, e);
+  if (s == HL_OK) {
+    overlap_count(&m, (float)threshold, hl_tensor_u8(band), out);
+    hl_tensor_unref(band);
+  }
+  masks_close(&m);
+  return s;
+}
+
+/* ---- calibration ---- */
+
+hl_status hl_calibration_add(const hl_tensor *probability, const hl_tensor *truth,
+                             const hl_tensor *valid, int bins, int64_t *count, double *sum,
+                             int64_t *hits, hl_err *e) {
+  masks m;
+  if (bins < 1) return hl_fail(e, HL_EINVAL, "calibration: %d bins, expected 1 or more", bins);
+  HL_TRY(masks_open(&m, "calibration", probability, truth, valid, e));
+  for (int64_t i = 0; i < m.n; i++) {
+    double p = (double)m.a[i];
+    if (!counts(&m, i) || isnan(p)) continue;
+    int bin = p <= 0 ? 0 : p >= 1 ? bins - 1 : (int)(p * bins);
+    count[bin]++;
+    sum[bin] += p;
+    hits[bin] += m.b[i] > 0.5F;
+  }
+  masks_close(&m);
+  return HL_OK;
 }

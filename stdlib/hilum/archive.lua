@@ -184,7 +184,8 @@ archive.layout = {
   { key = "modules", kind = "tree", doc = "by name: source, sha256 of every script and module it loaded" },
   { key = "split", kind = "tree", doc = "train, validation: lists of patients" },
   { key = "data", kind = "tree", doc = "hash of the data, and the protocol it was prepared by" },
-  { key = "cases", kind = "rows", doc = "one row for each nodule: id, patient, role, diameter_mm, readers, dice" },
+  { key = "cases", kind = "rows", doc = "one row for each nodule: id, patient, role, diameter_mm, readers, metrics" },
+  { key = "metrics", kind = "tree", doc = "by name, over the validation cases: mean, median, count, undefined" },
   { key = "drawn", kind = "columns", doc = "epoch, case, what: each augmentation that was drawn" },
   { key = "curves", kind = "curves", doc = "epoch and step: a table of columns for each" },
   { key = "weights", kind = "tree", doc = "last, best: tensors by the parameter's place in the model" },
@@ -332,7 +333,8 @@ function archive.summary(run)
     finished = state.finished, created = provenance.created, versions = provenance.versions,
     host = provenance.host, cpu = provenance.cpu, threads = provenance.threads, platform = provenance.platform,
     patients = run.split and { train = count(split.train), validation = count(split.validation) },
-    cases = count(run.cases), data = run.data, interreader = run.interreader, memory = run.memory,
+    cases = count(run.cases), data = run.data, metrics = run.metrics, interreader = run.interreader,
+    memory = run.memory,
     results = archive.results(run),
   }
 end
@@ -358,6 +360,19 @@ local function dice_text(result)
   return result and said("%.3f after epoch %d", result.dice_mean, result.epoch)
 end
 
+-- One line for each metric of the validation cases.
+local function add_metrics(lines, metrics)
+  local names = {}
+  for name in pairs(fields(metrics)) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local m = fields(metrics[name])
+    local missing = m.undefined ~= 0 and said("not defined for %d", m.undefined) or nil
+    lines[#lines + 1] = { "  " .. name, joined(said("%.3f mean", m.mean), said("%.3f median", m.median),
+      said("%d cases", m.count), missing) }
+  end
+end
+
 --- The summary as text for a terminal, with a line break at the end.
 function archive.describe(run)
   local s = archive.summary(run)
@@ -379,6 +394,7 @@ function archive.describe(run)
     { "made", joined(said("%s", s.created), said("%s", s.host), said("%s", s.cpu), said("%d threads", s.threads)) },
     { "with", versions_text(s.versions) },
   }
+  add_metrics(lines, s.metrics)
   local text = {}
   for _, line in ipairs(lines) do
     if line[2] then text[#text + 1] = string.format("%-18s %s\n", line[1], line[2]) end

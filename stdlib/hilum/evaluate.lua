@@ -7,12 +7,23 @@ local evaluate = {}
 
 local PANEL = 6 -- columns of the panel
 
+-- What the metrics say of one case, by their names; nothing where one is not defined or needs a spacing that the
+-- images do not have.
+local function measures(metrics, batch, prediction, spacing_mm)
+  local m, found = metric.case { prediction = prediction, truth = batch.truth, valid = batch.valid,
+    spacing_mm = spacing_mm }, {}
+  for _, one in ipairs(metrics or {}) do
+    if spacing_mm or not one.in_mm then found[one:name()] = one:measure(m) end
+  end
+  return found
+end
+
 --- Dice and loss of each of the cases (indices), one by one and without augmentation. o: { feed, evaluator
---- (of batches of one), threshold, visit = function(case, batch, prediction, dice), step = function(i, n),
---- both optional }. Returns { dice = { [case] = number }, mean, median, loss = mean, empty = number of cases
---- without truth }; or nil and a problem.
+--- (of batches of one), threshold; optional: visit = function(case, batch, prediction, dice), step = function(i, n),
+--- metrics = list, spacing_mm }. Returns { dice = { [case] = number }, measured = { [case] = { [metric's name] =
+--- number } }, mean, median, loss = mean, empty = number of cases without truth }; or nil and a problem.
 function evaluate.cases(cases, o)
-  local result, values, loss = { dice = {}, empty = 0 }, {}, 0
+  local result, values, loss = { dice = {}, measured = {}, empty = 0 }, {}, 0
   for i, case in ipairs(cases) do
     local batch, err = o.feed:fill { case }
     if not batch then return nil, err end
@@ -22,6 +33,7 @@ function evaluate.cases(cases, o)
     local prediction <close> = found.probability
     local dice, empty = metric.dice_of(prediction, batch.truth, batch.valid, o.threshold)
     result.dice[case], values[i], loss = dice, dice, loss + found.loss
+    if o.metrics then result.measured[case] = measures(o.metrics, batch, prediction, o.spacing_mm) end
     if empty then result.empty = result.empty + 1 end
     if o.visit then o.visit(case, batch, prediction, dice) end
     if o.step then o.step(i, #cases) end
@@ -29,6 +41,26 @@ function evaluate.cases(cases, o)
   local summary = metric.summary(values)
   result.mean, result.median, result.loss = summary.mean, summary.median, loss / #cases
   return result
+end
+
+--- What the metrics say of the validation cases together: { [name] = { mean, median, count, undefined } }. Cases where
+--- a metric is not defined are counted and left out. in_mm: whether the images have a spacing.
+function evaluate.summary(rows, metrics, in_mm)
+  local found = {}
+  for _, one in ipairs(metrics) do
+    if in_mm or not one.in_mm then
+      local name, values, undefined = one:name(), {}, 0
+      for _, row in ipairs(rows) do
+        if row.role == "validation" then
+          if row[name] then values[#values + 1] = row[name] else undefined = undefined + 1 end
+        end
+      end
+      local summary = metric.summary(values) or { count = 0 }
+      summary.undefined = undefined
+      found[name] = summary
+    end
+  end
+  return found
 end
 
 --- Agreement of the readers of these cases: { mean, median, count }, or nil where no case has two readers.

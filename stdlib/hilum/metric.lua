@@ -1,27 +1,193 @@
 -- What a prediction is worth.
 --
--- The rule for empty masks, everywhere in hilum: where truth and prediction are both empty the Dice is 1
--- (the prediction is right), where only one is, 0. Voxels that are not valid count nowhere.
+-- A metric is a value of the family "metric" with
+--   name(self)         of its column: "dice", "hausdorff95_mm"
+--   measure(self, m)   of a case, as metric.case gives it; nil where it is not defined
+--   better             "higher" or "lower"       in_mm   true where a spacing is needed
+--
+-- The rule for empty masks, everywhere in hilum. Shares (Dice, IoU, precision, recall, surface Dice): where truth and
+-- prediction are both empty 1 (the prediction is right), where only one is, 0. Distances: both empty 0, only one: not
+-- defined; such cases are counted. Relative volume error: not defined where the truth is empty, but 0 where both are.
+-- Voxels that are not valid count nowhere.
 
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
 
 local metric = {}
 
-metric.dice = schema.constructor("hl.metric.dice", {
-  doc = "Dice coefficient of the thresholded prediction, over valid voxels.", family = "metric",
+-- ---- one case ----
+
+local Case = {}
+Case.__index = Case
+
+--- What is measured of one case, each thing once: o = { prediction (probabilities or a mask), truth, valid,
+--- spacing_mm = { z, y, x } or nil }.
+function metric.case(o)
+  return setmetatable({ prediction = o.prediction, truth = o.truth, valid = o.valid, spacing_mm = o.spacing_mm,
+    known = {} }, Case)
+end
+
+local function once(self, key, make)
+  if self.known[key] == nil then self.known[key] = make() end
+  return self.known[key]
+end
+
+--- { both, predicted, truth, voxels } at a threshold.
+function Case:overlap(threshold)
+  return once(self, "overlap " .. threshold, function()
+    local _, both, predicted, truth, voxels = engine.dice(self.prediction, self.truth, self.valid, threshold)
+    return { both = both, predicted = predicted, truth = truth, voxels = voxels }
+  end)
+end
+
+--- Surface distances, see engine.surface.
+function Case:surface(threshold, percentile, tolerance_mm)
+  return once(self, table.concat({ "surface", threshold, percentile, tolerance_mm }, " "), function()
+    return engine.surface(self.prediction, self.truth, self.valid, { spacing_mm = self.spacing_mm,
+      percentile = percentile, tolerance_mm = tolerance_mm, threshold = threshold })
+  end)
+end
+
+-- A share by the rule for empty masks: part(o) of counts o.
+local function share(o, part)
+  if o.predicted + o.truth == 0 then return 1.0 end
+  if o.predicted == 0 or o.truth == 0 then return 0.0 end
+  return part(o)
+end
+
+-- A distance by that rule: value(surface).
+local function distance(s, value)
+  if s.size_a + s.size_b == 0 then return 0.0 end
+  if s.size_a == 0 or s.size_b == 0 then return nil end
+  return value(s)
+end
+
+-- ---- the constructors ----
+
+local function threshold()
+  return schema.number { default = 0.5, above = 0, below = 1, doc = "a voxel is predicted above it" }
+end
+
+local function overlap_metric(name, doc, part)
+  return schema.constructor("hl.metric." .. name, {
+    doc = doc, family = "metric", fields = { threshold = threshold() },
+    methods = {
+      name = function() return name end,
+      better = function() return "higher" end,
+      measure = function(self, m) return share(m:overlap(self.threshold), part) end,
+    },
+  })
+end
+
+metric.dice = overlap_metric("dice", "Dice coefficient of the thresholded prediction, over valid voxels.",
+  function(o) return 2 * o.both / (o.predicted + o.truth) end)
+metric.iou = overlap_metric("iou", "Intersection over union (Jaccard index).",
+  function(o) return o.both / (o.predicted + o.truth - o.both) end)
+metric.precision = overlap_metric("precision", "Share of the prediction that is truth.",
+  function(o) return o.both / o.predicted end)
+metric.recall = overlap_metric("recall", "Share of the truth that is predicted (sensitivity).",
+  function(o) return o.both / o.truth end)
+
+local function in_mm(ctor_name, o)
+  local methods = { in_mm = function() return true end }
+  for name, method in pairs(o.methods) do methods[name] = method end
+  local fields = { threshold = threshold() }
+  for name, kind in pairs(o.fields or {}) do fields[name] = kind end
+  return schema.constructor("hl.metric." .. ctor_name, { doc = o.doc, family = "metric", fields = fields,
+    methods = methods })
+end
+
+local TOLERANCE = 1 -- mm
+
+metric.hausdorff = in_mm("hausdorff", {
+  doc = "Hausdorff distance between the surfaces in mm, or a percentile of it: the larger of both directions.",
   fields = {
-    threshold = schema.number { default = 0.5, above = 0, below = 1,
-      doc = "a voxel is predicted above it" },
+    percentile = schema.number { default = 100, min = 0, max = 100, doc = "of the distances; 100: the largest" },
+  },
+  methods = {
+    name = function(self)
+      return self.percentile == 100 and "hausdorff_mm" or string.format("hausdorff%g_mm", self.percentile)
+    end,
+    better = function() return "lower" end,
+    measure = function(self, m)
+      return distance(m:surface(self.threshold, self.percentile, TOLERANCE), function(s) return s.percentile end)
+    end,
   },
 })
 
+metric.assd = in_mm("assd", {
+  doc = "Average symmetric surface distance in mm, over the distances of both directions together.",
+  methods = {
+    name = function() return "assd_mm" end,
+    better = function() return "lower" end,
+    measure = function(self, m)
+      return distance(m:surface(self.threshold, 95, TOLERANCE), function(s) return s.mean end)
+    end,
+  },
+})
+
+metric.surface_dice = in_mm("surface_dice", {
+  doc = "Share of both surfaces' voxels that lie within a tolerance of the other surface.",
+  fields = { tolerance_mm = schema.number { default = TOLERANCE, min = 0, doc = "that counts as touching" } },
+  methods = {
+    name = function(self) return string.format("surface_dice_%gmm", self.tolerance_mm) end,
+    better = function() return "higher" end,
+    measure = function(self, m)
+      local s = m:surface(self.threshold, 95, self.tolerance_mm)
+      return share({ predicted = s.size_a, truth = s.size_b }, function() return s.dice end)
+    end,
+  },
+})
+
+metric.border_dice = in_mm("border_dice", {
+  doc = "Dice within a band around the border of the truth: where segmentations fail.",
+  fields = { width_mm = schema.number { default = 2, above = 0, doc = "of the band on each side of the border" } },
+  methods = {
+    name = function(self) return string.format("border_dice_%gmm", self.width_mm) end,
+    better = function() return "higher" end,
+    measure = function(self, m)
+      return share(m:overlap(self.threshold), function()
+        return (engine.border(m.prediction, m.truth, m.valid, { spacing_mm = m.spacing_mm, width_mm = self.width_mm,
+          threshold = self.threshold }))
+      end)
+    end,
+  },
+})
+
+metric.volume_error = schema.constructor("hl.metric.volume_error", {
+  doc = "Predicted volume less the true one, relative to the true one.", family = "metric",
+  fields = { threshold = threshold() },
+  methods = {
+    name = function() return "volume_error" end,
+    better = function() return "zero" end,
+    measure = function(self, m)
+      local o = m:overlap(self.threshold)
+      if o.predicted + o.truth == 0 then return 0.0 end
+      return o.truth > 0 and (o.predicted - o.truth) / o.truth or nil
+    end,
+  },
+})
+
+-- ---- numbers by hand ----
+
 --- Dice of two masks or probabilities (a voxel is in above `threshold`, default 0.5). Returns the Dice and
 --- whether `b`, the truth, is empty.
-function metric.dice_of(a, b, valid, threshold)
-  local _, both, in_a, in_b = engine.dice(a, b, valid, threshold or 0.5)
-  if in_a + in_b == 0 then return 1.0, true end
-  return 2 * both / (in_a + in_b), in_b == 0
+function metric.dice_of(a, b, valid, level)
+  local m = metric.case { prediction = a, truth = b, valid = valid }
+  local o = m:overlap(level or 0.5)
+  return share(o, function() return 2 * o.both / (o.predicted + o.truth) end), o.truth == 0
+end
+
+--- How often predicted probabilities come true: list of { probability, truth, valid } -> { bins = { { count, mean,
+--- share } … }, ece }. ece: expected calibration error, Σ count·|share − mean| / Σ count, over `bins` (default 10)
+--- equal intervals.
+function metric.calibration(list, bins)
+  local found, total, sum = engine.calibration(list, bins or 10), 0, 0
+  for _, bin in ipairs(found) do
+    total = total + bin.count
+    if bin.count > 0 then sum = sum + bin.count * math.abs(bin.share - bin.mean) end
+  end
+  return { bins = found, ece = total > 0 and sum / total or nil }
 end
 
 --- Each reader against the majority (at least half) of the other readers who outlined the same nodule: a
@@ -36,8 +202,8 @@ function metric.interreader(readers, valid)
     votes = votes and add(votes, masks[i]) or masks[i]
   end
   for i = 1, n do
-    local share = affine(sub(votes, masks[i]), { scale = 1 / (n - 1), shift = 1e-6 })
-    values[i] = metric.dice_of(masks[i], share, valid, 0.5)
+    local part = affine(sub(votes, masks[i]), { scale = 1 / (n - 1), shift = 1e-6 })
+    values[i] = metric.dice_of(masks[i], part, valid, 0.5)
   end
   return values
 end

@@ -232,10 +232,17 @@ local function learn(s, epoch)
   return sum / #batches, rate
 end
 
+-- Of the images in mm, { z, y, x }; nil where none is known or each scan has its own.
+local function spacing_of(data)
+  local spacing = data.extent ~= "scan" and data.spacing_mm
+  return spacing and { spacing[1], spacing[2], spacing[3] } or nil
+end
+
 -- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile.
-local function measure(s, what, cases, visit)
+local function measure(s, what, cases, visit, metrics)
   return evaluate.cases(cases, {
-    feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit,
+    feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = metrics,
+    spacing_mm = spacing_of(s.spec.data),
     step = function(i, n)
       s.bar:update("training", s.run.state.step, s.total_steps, string.format("%s %d/%d", what, i, n))
     end,
@@ -294,21 +301,24 @@ end
 
 -- ---- after the last epoch ----
 
--- Dice of every case with the last weights, and the panel.
+-- What every metric says of every case with the last weights, and the panel.
 local function finish(s)
   local run, all = s.run, {}
   for i = 1, #s.set.cases do all[i] = i end
-  local result, err = measure(s, "final Dice", all)
+  local result, err = measure(s, "final evaluation", all, nil, s.spec.evaluate)
   if not result then return nil, err end
-  for i, row in ipairs(run.cases) do row.dice = result.dice[i] end
+  for i, row in ipairs(run.cases) do
+    for name, x in pairs(result.measured[i]) do row[name] = x end
+    row.dice = result.dice[i]
+  end
+  run.metrics = evaluate.summary(run.cases, s.spec.evaluate, spacing_of(s.spec.data) ~= nil)
   run.state.empty_truths = result.empty
   local chosen = evaluate.panel_cases(s.sides.validation_cases, result.dice)
   local fine
   fine, err = measure(s, "panel", chosen, function(case, batch, prediction, dice)
     local column = evaluate.column(s.set.cases[case], batch, prediction, dice)
-    -- a scan on a grid of its own has a spacing of its own: no scale bar
-    local spacing = s.spec.data.extent ~= "scan" and s.spec.data.spacing_mm
-    column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil
+    local spacing = spacing_of(s.spec.data)
+    column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil -- of the scale bar
     run.panel[#run.panel + 1] = column
   end)
   if not fine then return nil, err end

@@ -86,11 +86,14 @@ local function read_case(store, name)
   return case
 end
 
--- Tensors of a case by section and bare name, all f64.
+local renamed = { monai = "peer" }
+
+-- Tensors of a case by section and bare name, all f64. peer: results of another tool, which run compares itself.
 local function read_data(store, name)
-  local data = { inputs = {}, weights = {}, state = {}, upstream = {}, outputs = {}, grads = {} }
+  local data = { inputs = {}, weights = {}, state = {}, upstream = {}, outputs = {}, grads = {}, peer = {} }
   for _, dataset in ipairs(store:list("/" .. name)) do
     local section, bare = split(dataset)
+    section = renamed[section] or section
     local path = "/" .. name .. "/" .. dataset
     local text = section == "inputs" and type(store:get(path)) == "table" -- names, not numbers
     if data[section] and not text then data[section][bare] = store:tensor(path):to "f64" end

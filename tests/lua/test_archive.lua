@@ -139,6 +139,8 @@ local function sample_run()
       { id = "b", dice = 0.5, image = engine.zeros { 2, 2 }, spacing_mm = { 1.0, 0.5 } },
     },
     memory = { planned = 1000000, measured = 123456 },
+    metrics = { dice = { mean = 0.75, median = 0.8, count = 3, undefined = 0 },
+      assd_mm = { count = 0, undefined = 3 } },
     measured = { { who = "hilum", size = 16, couplings = 2 }, { who = "torch", size = 16, couplings = 1 } },
     provenance = { versions = { hilum = "0.1.0", lua = "Lua 5.4" }, host = "h", cpu = "c", threads = 2,
       created = "2024-01-01T00:00:00Z" },
