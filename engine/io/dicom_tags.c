@@ -117,5 +117,6 @@ void dicom_header_put(hl_dicom_header *h, uint16_t tag_group, uint16_t element, 
     if (put_numbers((double *)(void *)field, k->count, value, n)) h->has |= k->has;
     break;
   }
+  h->has &= ~(unsigned)HL_DICOM_SIZE; /* an element may come twice */
   if (h->rows > 0 && h->columns > 0) h->has |= HL_DICOM_SIZE;
 }

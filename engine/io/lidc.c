@@ -490,6 +490,20 @@ hl_status hl_lidc_recognise(const char *path, hl_xml_kind *out, hl_err *e) {
   return HL_OK;
 }
 
+/* libxml2 prints what goes wrong in an encoding, unless somebody takes it. */
+static void on_loose_error(void *ctx, xmlErrorPtr error) {
+  (void)ctx, (void)error;
+}
+
+static bool parse_document(reading *r) {
+  xmlStructuredErrorFunc theirs = xmlStructuredError; /* of this thread */
+  void *their_ctx = xmlStructuredErrorContext;
+  xmlSetStructuredErrorFunc(NULL, on_loose_error);
+  xmlParseDocument(r->parser);
+  xmlSetStructuredErrorFunc(their_ctx, theirs);
+  return r->parser->wellFormed;
+}
+
 static hl_status parse(reading *r, const char *text, size_t n) {
   static const xmlSAXHandler handler = {.initialized = XML_SAX2_MAGIC,
                                         .startElementNs = on_start,
@@ -504,8 +518,7 @@ static hl_status parse(reading *r, const char *text, size_t n) {
   xmlCtxtUseOptions(r->parser, XML_PARSE_NONET);
   *r->parser->sax = handler;
   r->parser->userData = r;
-  xmlParseDocument(r->parser);
-  bool well_formed = r->parser->wellFormed;
+  bool well_formed = parse_document(r);
   xmlFreeParserCtxt(r->parser);
   HL_TRY(r->status);
   if (!well_formed) return hl_fail(r->err, HL_EFORMAT, "%s: not well-formed XML", r->path);
