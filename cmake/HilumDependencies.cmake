@@ -20,6 +20,13 @@ add_library(hilum_hdf5 INTERFACE)
 target_include_directories(hilum_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(hilum_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
+find_path(NIFTI_INCLUDE_DIR nifti1_io.h PATH_SUFFIXES nifti REQUIRED)
+find_library(NIFTI_LIBRARY niftiio REQUIRED)
+find_library(ZNZ_LIBRARY znz REQUIRED)
+add_library(hilum_nifti INTERFACE)
+target_include_directories(hilum_nifti SYSTEM INTERFACE ${NIFTI_INCLUDE_DIR})
+target_link_libraries(hilum_nifti INTERFACE ${NIFTI_LIBRARY} ${ZNZ_LIBRARY})
+
 # GDCM's own package file names each of its tools that is not installed.
 find_path(GDCM_INCLUDE_DIR gdcmImageReader.h PATH_SUFFIXES gdcm-3.0 gdcm REQUIRED)
 add_library(hilum_gdcm INTERFACE)

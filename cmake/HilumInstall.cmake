@@ -8,7 +8,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hilum)
 # ---- the library ----
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/engine/include/hilum DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h")
-install(TARGETS hilum hilum_dnnl hilum_hdf5 hilum_gdcm EXPORT hilum)
+install(TARGETS hilum hilum_dnnl hilum_hdf5 hilum_gdcm hilum_nifti EXPORT hilum)
 install(EXPORT hilum NAMESPACE hilum:: FILE hilumTargets.cmake DESTINATION ${package_dir})
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/hilumConfig.cmake.in
   ${PROJECT_BINARY_DIR}/hilumConfig.cmake INSTALL_DESTINATION ${package_dir})

@@ -92,5 +92,6 @@ void hll_open_data(lua_State *L) {
   hll_open_series(L);
   hll_open_marks(L);
   hll_open_nodules(L);
+  hll_open_export(L);
   hll_open_phantom(L);
 }

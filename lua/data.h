@@ -47,6 +47,7 @@ void hll_raise_progress(const hll_caller *c);
 
 hl_series *hll_check_series(lua_State *L, int idx);
 hl_marks *hll_check_marks(lua_State *L, int idx);
+hl_nodules *hll_check_nodules(lua_State *L, int idx);
 /* A table of the counts of marks. */
 void hll_push_mark_counts(lua_State *L, const hl_marks_counts *c);
 
@@ -55,6 +56,7 @@ void hll_open_index(lua_State *L);
 void hll_open_series(lua_State *L);
 void hll_open_marks(lua_State *L);
 void hll_open_nodules(lua_State *L);
+void hll_open_export(lua_State *L);
 void hll_open_phantom(lua_State *L);
 
 #endif

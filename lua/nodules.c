@@ -45,7 +45,7 @@ static int l_find_nodules(lua_State *L) {
   return 2;
 }
 
-static hl_nodules *check_nodules(lua_State *L, int idx) {
+hl_nodules *hll_check_nodules(lua_State *L, int idx) {
   return hll_check(L, idx, HLL_NODULES);
 }
 
@@ -70,7 +70,7 @@ static void push_nodule(lua_State *L, const hl_nodule *n) {
 /* nodules:list() -> { { readers, sessions, centre_mm, diameter_mm, volume_mm3, mean_ratings } … }
  */
 static int l_nodules_list(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_createtable(L, (int)hl_nodules_count(ns), 0);
   for (int64_t i = 0; i < hl_nodules_count(ns); i++) {
     push_nodule(L, hl_nodules_at(ns, i));
@@ -81,7 +81,7 @@ static int l_nodules_list(lua_State *L) {
 
 /* nodules:left_out() -> { few_readers, small, disputed } */
 static int l_nodules_left_out(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_createtable(L, 0, 3);
   hll_set_integer(L, "few_readers", hl_nodules_few_readers(ns));
   hll_set_integer(L, "small", hl_nodules_small(ns));
@@ -150,7 +150,7 @@ static hl_crop *new_crop(lua_State *L) {
 /* nodules:crop(i, voxels, { size, spacing_mm, window_hu }) -> { image, truth, valid, readers, cut }
  */
 static int l_nodules_crop(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_Integer i = luaL_checkinteger(L, 2);
   hl_tensor *voxels = hll_check_tensor(L, 3);
   hl_crop_options o = check_crop(L, 4);
@@ -165,7 +165,7 @@ static int l_nodules_crop(lua_State *L) {
 /* nodules:whole(voxels, { size, spacing_mm (not read), window_hu }) -> { image, truth, valid,
  * readers (none), cut }: the scan from edge to edge */
 static int l_nodules_whole(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   hl_tensor *voxels = hll_check_tensor(L, 2);
   hl_crop_options o = check_crop(L, 3);
   hl_crop *crop = new_crop(L);

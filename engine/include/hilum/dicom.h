@@ -27,7 +27,10 @@ typedef struct hl_dicom_header {
   char sop_uid[HL_UID_TEXT];
   char series_uid[HL_UID_TEXT];
   char study_uid[HL_UID_TEXT];
-  char patient_id[HL_UID_TEXT];
+  char frame_uid[HL_UID_TEXT]; /* FrameOfReferenceUID */
+  char patient_id[HL_UID_TEXT], patient_name[HL_UID_TEXT];
+  char patient_birth[17], patient_sex[17];
+  char study_date[17], study_time[17], study_id[17], accession[17];
   char modality[17];
   unsigned has;
   int instance; /* InstanceNumber, 0 where absent */
