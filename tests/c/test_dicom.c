@@ -235,6 +235,40 @@ static void test_damaged_slices(void) {
   hl_problems_free(p);
 }
 
+/* Each element that a slice needs, renamed so that it is not there. */
+static void test_missing(void) {
+  static const struct {
+    const char tag[5];
+    const char *message;
+  } table[] = {{"\x08\0\x18\0", "has no SOPInstanceUID or no SeriesInstanceUID"},
+               {"\x08\0\x60\0", "Modality is '', expected CT"},
+               {"\x20\0\x0e\0", "has no SOPInstanceUID or no SeriesInstanceUID"},
+               {"\x20\0\x32\0", "ImagePositionPatient is missing or unreadable"},
+               {"\x20\0\x37\0", "ImageOrientationPatient is missing or unreadable"},
+               {"\x28\0\x10\0", "Rows and Columns is missing or unreadable"},
+               {"\x28\0\x11\0", "Rows and Columns is missing or unreadable"},
+               {"\x28\0\x30\0", "PixelSpacing is missing or unreadable"},
+               {"\xe0\x7f\x10\0", "PixelData is missing or unreadable"}};
+  for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
+    hl_err e = {0};
+    hl_series *s;
+    size_t n;
+    write_all();
+    char *bytes = read_bytes(slice_path(3), &n);
+    for (size_t i = 132; i + 6 < n; i++)
+      if (memcmp(bytes + i, table[k].tag, 4) == 0 && bytes[i + 4] >= 'A' && bytes[i + 4] <= 'Z') {
+        bytes[i] ^= 1; /* an odd group: somebody's private element */
+        break;
+      }
+    write_bytes(slice_path(3), bytes, n);
+    free(bytes);
+    hl_status status = read_slices(&s, SLICES, NULL, &e);
+    bool named = strstr(e.msg, "slice-03.dcm: ") != NULL;
+    fails(status, HL_EFORMAT, &e, table[k].message, "without an element: %s", table[k].message);
+    ok(named, "names the file");
+  }
+}
+
 /* ---- Every cut and many flips of a header ---- */
 
 static void test_header_damage(void) {
@@ -356,6 +390,7 @@ int main(void) {
   test_refusals();
   test_lived_with();
   test_damaged_slices();
+  test_missing();
   test_header_damage();
   if (!find_files(&d)) {
     tap_skip(1, "no DICOM material here");

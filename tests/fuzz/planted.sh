@@ -9,7 +9,7 @@ cp "$corpus"/*.xml seeds 2>/dev/null # those that are text
 
 run "$programs/fuzz_$1" -runs=20000 -seed=1 -dict="$HILUM_SOURCE/tests/fuzz/$1.dict" found seeds
 is "$status" 0 "without a planted bug nothing is found"
-run "$programs/planted_$1" -max_total_time=120 -seed=1 -dict="$HILUM_SOURCE/tests/fuzz/$1.dict" found seeds
+run "$programs/planted_$1" -max_total_time=240 -seed=1 -dict="$HILUM_SOURCE/tests/fuzz/$1.dict" found seeds
 said=$(printf '%s\n' "$stderr" | grep -v '^#' | tail -n 60)
 unlike "$status" '^0$' "the planted bug ends the process"
 like "$said" 'AddressSanitizer: heap-buffer-overflow' "and the sanitizer names it"

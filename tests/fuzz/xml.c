@@ -12,9 +12,9 @@ static void check_marks(const hl_marks *m) {
   for (int64_t i = 0; i < hl_marks_count(m); i++) {
     const hl_mark *mark = hl_marks_at(m, i);
     fuzz_must(mark->session >= 0 && mark->session < hl_marks_sessions(m), "a mark has a session");
+    for (int k = 0; k < HL_RATINGS; k++) fuzz_plant(mark->rated && mark->rating[k] > 10);
     for (int64_t k = 0; k < mark->n_rois; k++) {
       const hl_roi *roi = &mark->rois[k];
-      fuzz_plant(!roi->inclusion && roi->n >= 2);
       fuzz_must(roi->n == 0 || roi->points != NULL, "points are there");
     }
   }
