@@ -39,14 +39,10 @@ static int l_draw_nodules(lua_State *L) {
                            .level = check_level(L, 2),
                            .of = check_of(L, 2),
                            .labels = flag(L, 2, "labels")};
-  hl_tensor **drawn = hll_tensor_box(L), **small = hll_tensor_box(L);
+  hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
-  if (hl_nodules_draw(drawn, ns, &what, &e) != HL_OK) return hll_raise(L, &e);
-  if (what.labels && hl_nodules_count(ns) > UINT8_MAX)
-    *small = hl_tensor_ref(*drawn);
-  else if (hl_tensor_dense(small, *drawn, HL_U8, HL_PLAIN, &e) != HL_OK)
-    return hll_raise(L, &e);
-  hll_account(L, 2 * hl_tensor_bytes(*drawn));
+  if (hl_nodules_draw(box, ns, &what, &e) != HL_OK) return hll_raise(L, &e);
+  hll_account(L, hl_tensor_bytes(*box));
   return 1;
 }
 

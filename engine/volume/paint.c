@@ -51,32 +51,51 @@ hl_status hl_nodule_draw(hl_tensor **out, const hl_nodules *ns, int64_t i, const
   return HL_OK;
 }
 
-static void lay(hl_tensor *scan, const hl_tensor *box, const int64_t first[3], int16_t value) {
-  const hl_shape *size = hl_tensor_shape(box), *whole = hl_tensor_shape(scan);
+typedef struct canvas {
+  uint8_t *small; /* one of the two */
+  int16_t *large;
+  const int64_t *size;
+} canvas;
+
+static void lay(const canvas *c, const hl_tensor *box, const int64_t first[3], int64_t value) {
+  const int64_t *size = hl_tensor_shape(box)->dim;
   const uint8_t *from = hl_tensor_u8(box);
-  int16_t *to = hl_tensor_i16(scan);
-  for (int64_t z = 0; z < size->dim[0]; z++)
-    for (int64_t y = 0; y < size->dim[1]; y++)
-      for (int64_t x = 0; x < size->dim[2]; x++) {
-        int64_t row = (z + first[0]) * whole->dim[1] + y + first[1];
-        if (*from++) to[row * whole->dim[2] + x + first[2]] = value;
+  for (int64_t z = 0; z < size[0]; z++)
+    for (int64_t y = 0; y < size[1]; y++) {
+      int64_t at = ((z + first[0]) * c->size[1] + y + first[1]) * c->size[2] + first[2];
+      for (int64_t x = 0; x < size[2]; x++, at++) {
+        if (!*from++) continue;
+        if (c->small)
+          c->small[at] = (uint8_t)value;
+        else
+          c->large[at] = (int16_t)value;
       }
+    }
+}
+
+static hl_status draw_all(hl_tensor *t, const hl_nodules *ns, const hl_drawing *what, hl_err *e) {
+  const canvas c = {
+      .small = hl_tensor_u8(t), .large = hl_tensor_i16(t), .size = hl_tensor_shape(t)->dim};
+  for (int64_t i = 0; i < ns->n; i++) {
+    hl_tensor *box;
+    HL_TRY(hl_nodule_draw(&box, ns, i, what, e));
+    lay(&c, box, ns->groups[i].first, what->labels ? i + 1 : 1);
+    hl_tensor_unref(box);
+  }
+  return HL_OK;
 }
 
 hl_status hl_nodules_draw(hl_tensor **out, const hl_nodules *ns, const hl_drawing *what,
                           hl_err *e) {
-  hl_desc d = {.dtype = HL_I16, .layout = HL_PLAIN, .shape = hl_shape_make(3, ns->grid.size)};
+  bool many = what->labels && ns->n > UINT8_MAX;
+  hl_desc d = {.dtype = many ? HL_I16 : HL_U8, .shape = hl_shape_make(3, ns->grid.size)};
+  *out = NULL;
+  if (ns->n > INT16_MAX)
+    return hl_fail(e, HL_EINVAL, "%lld nodules, expected at most %d", (long long)ns->n, INT16_MAX);
   HL_TRY(hl_tensor_zeros(out, &d, HL_MEM_DATA, "nodules of a scan", e));
-  for (int64_t i = 0; i < ns->n; i++) {
-    hl_tensor *box;
-    hl_status status = hl_nodule_draw(&box, ns, i, what, e);
-    if (status != HL_OK) {
-      hl_tensor_unref(*out);
-      *out = NULL;
-      return status;
-    }
-    lay(*out, box, ns->groups[i].first, what->labels ? (int16_t)(i + 1) : 1);
-    hl_tensor_unref(box);
-  }
-  return HL_OK;
+  hl_status status = draw_all(*out, ns, what, e);
+  if (status == HL_OK) return HL_OK;
+  hl_tensor_unref(*out);
+  *out = NULL;
+  return status;
 }

@@ -110,8 +110,8 @@ static int64_t drawn(const scan *s, hl_drawing what, int64_t *most) {
   *most = 0;
   if (!succeeds(hl_nodules_draw(&t, s->nodules, &what, &e), &e, "drawing nodules")) return -1;
   for (int64_t i = 0; i < hl_tensor_numel(t); i++) {
-    n += hl_tensor_i16(t)[i] != 0;
-    if (hl_tensor_i16(t)[i] > *most) *most = hl_tensor_i16(t)[i];
+    n += hl_tensor_u8(t)[i] != 0;
+    if (hl_tensor_u8(t)[i] > *most) *most = hl_tensor_u8(t)[i];
   }
   hl_tensor_unref(t);
   return n;

@@ -96,7 +96,8 @@ double hl_nodule_needed(const hl_nodules *ns, int64_t i, const hl_drawing *what)
  * did not outline it. */
 HL_MUST_CHECK hl_status hl_nodule_draw(hl_tensor **out, const hl_nodules *ns, int64_t i,
                                        const hl_drawing *what, hl_err *e);
-/* All nodules on the scan's grid: new plain i16 [z,y,x]. Where nodules overlap, the last counts. */
+/* All nodules on the scan's grid: new plain u8 [z,y,x], or i16 for more labels than 255. Where
+ * nodules overlap, the last counts. */
 HL_MUST_CHECK hl_status hl_nodules_draw(hl_tensor **out, const hl_nodules *ns,
                                         const hl_drawing *what, hl_err *e);
 
