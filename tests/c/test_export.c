@@ -81,8 +81,8 @@ typedef struct scan {
   hl_nodules *nodules;
 } scan;
 
-static scan begin(void) {
-  scan s = {.series = make_series(0)};
+static scan begin(double uneven_mm) {
+  scan s = {.series = make_series(uneven_mm)};
   hl_err e = {0};
   hl_nodule_rule rule = hl_nodule_rule_default();
   rule.min_readers = 1;
@@ -282,14 +282,38 @@ static void test_seg(const scan *s) {
   hl_nodules_free(none);
 }
 
+/* Frames have their own positions: uneven steps are no obstacle, only not to be named as one. */
+static void test_seg_uneven(void) {
+  const hl_seg_options o = {.level = 0.5};
+  hl_err e = {0};
+  hl_seg_result r;
+  size_t n;
+  scan s = begin(0.4);
+  const char *path = in_scratch("uneven.dcm");
+  if (succeeds(hl_seg_write(path, s.series, s.nodules, s.marks, &o, &r, &e), &e,
+               "an uneven series as a segmentation object")) {
+    char *bytes = read_bytes(path, &n);
+    int positions = 0, steps = 0;
+    for (size_t i = 0; i + 24 < n; i++) {
+      positions += memcmp(bytes + i, "-8\\-7\\-92.1", 11) == 0;
+      steps += memcmp(bytes + i, "\x18\0\x88\0DS", 6) == 0;
+    }
+    is_int(positions, 1, "the slice behind the uneven step is where it is");
+    is_int(steps, 0, "no spacing between slices is claimed");
+    free(bytes);
+  }
+  end(&s);
+}
+
 int main(void) {
   scratch_begin("export");
   nifti_set_debug_level(0);
   test_nifti();
   test_step();
-  scan s = begin();
+  scan s = begin(0);
   test_drawing(&s);
   test_seg(&s);
   end(&s);
+  test_seg_uneven();
   return tap_done();
 }

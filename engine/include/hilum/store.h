@@ -10,7 +10,8 @@
  * Files are not trusted: a damaged one is refused with HL_EFORMAT or HL_EIO and a message that
  * names file and object; links, external and virtual data and filter plug-ins are not followed, and
  * sizes are looked at before memory is taken. HDF5 itself is not proof against files made to harm
- * it: hl_store_try reads those of strangers in a process that may die. Use a store from one thread at a time. */
+ * it: hl_store_try reads those of strangers in a process that may die. Use a store from one thread
+ * at a time. */
 #ifndef HILUM_STORE_H
 #define HILUM_STORE_H
 
