@@ -64,20 +64,18 @@ like "$stderr" "folder.nii: " "is named"
 python=${HILUM_PYTHON:-python3}
 check=$HILUM_SOURCE/tests/python/check_export.py
 if ! "$python" "$check" modules >/dev/null 2>&1; then
-  skip "$python lacks numpy, pydicom, highdicom or SimpleITK (HILUM_PYTHON names another)" 9
+  skip "$python lacks numpy, pydicom, highdicom or SimpleITK (HILUM_PYTHON names another)" 4
   finish
 fi
-ok "SimpleITK: the image is the series" "$python" "$check" image "$series" out/x.nii.gz
-ok "SimpleITK: masks lie on it" "$python" "$check" masks out/x.nii.gz out/x_*.nii.gz
-ok "highdicom: segments are the labels" "$python" "$check" seg "$series" out/x.dcm labels_mask.nii.gz
-ok "highdicom: segments of readers are their masks" \
-  "$python" "$check" readers "$series" readers.dcm out/x_reader?.nii.gz
+ok "SimpleITK: the image is the series, masks lie on it; highdicom: segments are labels and readers' masks" \
+  "$python" "$check" image "$series" out/x.nii.gz -- masks out/x.nii.gz out/x_*.nii.gz \
+  -- seg "$series" out/x.dcm labels_mask.nii.gz -- readers "$series" readers.dcm out/x_reader?.nii.gz
 run "$python" "$check" readers "$series" readers.dcm out/x_reader[2341].nii.gz out/x_reader1.nii.gz
-is "$status" 1 "that notices a mask too many"
+is "$status" 1 "a mask too many is noticed"
 
 unpack=$HILUM_SHARED/lidc/unpack.sh
 if [ ! -r "$unpack" ]; then
-  skip "no LIDC material here" 4
+  skip "no LIDC material here" 2
   finish
 fi
 sh "$unpack" "$HILUM_BUILD/lidc" ct >/dev/null
@@ -85,7 +83,6 @@ real=$(find "$HILUM_BUILD/lidc/LIDC-IDRI/LIDC-IDRI-0003" -name '*.dcm' | head -n
 real=${real%/*}
 run "$HILUM" data export "$real" -o real.nii.gz --seg real.dcm --labels
 is "$status" 0 "a case of LIDC-IDRI"
-ok "SimpleITK: the image is the series" "$python" "$check" image "$real" real.nii.gz
-ok "SimpleITK: masks lie on it" "$python" "$check" masks real.nii.gz real_*.nii.gz
-ok "highdicom: segments are the labels" "$python" "$check" seg "$real" real.dcm real_mask.nii.gz
+ok "SimpleITK and highdicom read it as they should" "$python" "$check" image "$real" real.nii.gz \
+  -- masks real.nii.gz real_*.nii.gz -- seg "$real" real.dcm real_mask.nii.gz
 finish

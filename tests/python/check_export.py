@@ -5,6 +5,8 @@
     check_export.py masks  X.nii.gz MASK…            masks lie on the image's grid
     check_export.py seg    SERIES X.dcm LABELS.nii.gz         segment k is label k
     check_export.py readers SERIES X.dcm READER1.nii.gz …     segments of reader k together are mask k
+
+Several checks may follow each other, with -- between them.
 """
 import re
 import sys
@@ -131,7 +133,7 @@ def check_readers(folder, path, masks):
         must(np.array_equal(got, want > 0), "reader", reader, np.count_nonzero(got != (want > 0)), "voxels differ")
 
 
-def main(command, *arguments):
+def check(command, *arguments):
     if command == "image":
         check_image(*arguments)
     elif command == "masks":
@@ -140,6 +142,15 @@ def main(command, *arguments):
         check_seg(*arguments)
     elif command == "readers":
         check_readers(arguments[0], arguments[1], arguments[2:])
+    else:
+        must(command == "modules", "no check", command)
 
 
-main(*sys.argv[1:])
+def main(arguments):
+    while arguments:
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        check(*arguments[:end])
+        arguments = arguments[end + 1:]
+
+
+main(sys.argv[1:])
