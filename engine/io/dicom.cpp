@@ -1,5 +1,6 @@
 // The one file that knows GDCM. A C door: every function catches what C++ throws.
 #include "dicom.h"
+#include <hilum/hash.h>
 
 #include <cmath>
 #include <cstdio>
@@ -188,11 +189,19 @@ void describe(data_set &d, const hl_dicom_header *h, const char *description) {
   d.integer(0x0020, 0x0013, h->instance);
 }
 
+// The header's, or one that follows from the study: two objects never share a UID.
+std::string frame_of_reference(const hl_dicom_header *h) {
+  char uid[HL_HASH_UID_TEXT];
+  if (h->frame_uid[0]) return h->frame_uid;
+  const std::string name = std::string("hilum frame of reference of ") + h->study_uid;
+  return hl_hash_uid(name.data(), name.size(), uid, nullptr) == HL_OK ? uid : "";
+}
+
 void place(data_set &d, const hl_dicom_header *h) {
   const double *p = h->position_mm, *o = h->orientation;
   d.number(0x0020, 0x0032, {p[0], p[1], p[2]});
   d.number(0x0020, 0x0037, {o[0], o[1], o[2], o[3], o[4], o[5]});
-  d.text(0x0020, 0x0052, gdcm::VR::UI, h->study_uid);
+  d.text(0x0020, 0x0052, gdcm::VR::UI, frame_of_reference(h));
   d.text(0x0020, 0x1040, gdcm::VR::LO, "");
   d.us(0x0028, 0x0002, 1);
   d.text(0x0028, 0x0004, gdcm::VR::CS, "MONOCHROME2");

@@ -61,6 +61,14 @@ is "$status" 1 "a folder in the way"
 like "$stderr" "folder.nii: " "is named"
 
 # ---- Other programs ----
+if command -v dciodvfy >/dev/null; then
+  dciodvfy out/x.dcm >verdict.txt 2>&1
+  dciodvfy readers.dcm >>verdict.txt 2>&1
+  is "$(grep -c '^Segmentation$' verdict.txt)" 2 "dciodvfy takes them for segmentation objects"
+  unlike "$(cat verdict.txt)" '^Error' "and finds no error"
+else
+  skip "dciodvfy is not installed (Debian: dicom3tools)" 2
+fi
 python=${HILUM_PYTHON:-python3}
 check=$HILUM_SOURCE/tests/python/check_export.py
 if ! "$python" "$check" modules >/dev/null 2>&1; then
