@@ -420,9 +420,10 @@ hl_status hl_series_step(const hl_series *s, double *mm, hl_err *e) {
   if (steps.uneven)
     return hl_fail(
         e, HL_EFORMAT,
-        "series %s: %lld steps between slices are uneven (median %g mm, worst %g mm off), "
+        "series %s: %lld of %lld steps between slices are uneven (median %g mm, worst %g mm off), "
         "expected one step",
-        hl_series_uid(s), (long long)steps.uneven, steps.median_mm, steps.worst_mm);
+        hl_series_uid(s), (long long)steps.uneven, (long long)(n - 1), steps.median_mm,
+        steps.worst_mm);
   *mm = (s->z_mm[n - 1] - s->z_mm[0]) / (double)(n - 1);
   return HL_OK;
 }

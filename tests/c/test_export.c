@@ -213,7 +213,7 @@ static void test_step(void) {
   hl_series_free(s);
   s = make_series(0.4);
   fails(hl_series_step(s, &mm, &e), HL_EFORMAT, &e,
-        "series 2.25.77: 1 steps between slices are uneven (median 2.5 mm, worst 0.4 mm off)",
+        "series 2.25.77: 1 of 5 steps between slices are uneven (median 2.5 mm, worst 0.4 mm off)",
         "an uneven one has none");
   hl_series_free(s);
 }
