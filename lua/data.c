@@ -94,5 +94,6 @@ void hll_open_data(lua_State *L) {
   hll_open_marks(L);
   hll_open_nifti(L);
   hll_open_nodules(L);
+  hll_open_export(L);
   hll_open_phantom(L);
 }

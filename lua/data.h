@@ -51,6 +51,7 @@ void hll_check_place(lua_State *L, int idx, const hl_grid **grid, const hl_slice
 hl_marks *hll_check_marks(lua_State *L, int idx);
 hl_marks **hll_marks_box(lua_State *L);
 int hll_build_marks(lua_State *L); /* engine.marks */
+hl_nodules *hll_check_nodules(lua_State *L, int idx);
 /* A table of the counts of marks. */
 void hll_push_mark_counts(lua_State *L, const hl_marks_counts *c);
 
@@ -61,6 +62,7 @@ void hll_open_place(lua_State *L);
 void hll_open_marks(lua_State *L);
 void hll_open_nifti(lua_State *L);
 void hll_open_nodules(lua_State *L);
+void hll_open_export(lua_State *L);
 void hll_open_phantom(lua_State *L);
 
 #endif

@@ -57,7 +57,7 @@ static int l_find_nodules(lua_State *L) {
   return 2;
 }
 
-static hl_nodules *check_nodules(lua_State *L, int idx) {
+hl_nodules *hll_check_nodules(lua_State *L, int idx) {
   return hll_check(L, idx, HLL_NODULES);
 }
 
@@ -94,7 +94,7 @@ static void push_nodule(lua_State *L, const hl_nodule *n) {
 /* nodules:list() -> { { readers, sessions, marks, first, size, centre_mm, diameter_mm, volume_mm3,
  * mean_ratings } … } */
 static int l_nodules_list(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_createtable(L, (int)hl_nodules_count(ns), 0);
   for (int64_t i = 0; i < hl_nodules_count(ns); i++) {
     push_nodule(L, hl_nodules_at(ns, i));
@@ -105,7 +105,7 @@ static int l_nodules_list(lua_State *L) {
 
 /* nodules:left_out() -> { few_readers, small, disputed } */
 static int l_nodules_left_out(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_createtable(L, 0, 3);
   hll_set_integer(L, "few_readers", hl_nodules_few_readers(ns));
   hll_set_integer(L, "small", hl_nodules_small(ns));
@@ -115,7 +115,7 @@ static int l_nodules_left_out(lua_State *L) {
 
 /* nodules:keep(list of true or false): leaves the others out */
 static int l_nodules_keep(lua_State *L) {
-  hl_nodules *ns = check_nodules(L, 1);
+  hl_nodules *ns = hll_check_nodules(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_Integer n = luaL_len(L, 2);
   luaL_argcheck(L, n == hl_nodules_count(ns), 2, "expected one entry for each nodule");
@@ -131,7 +131,7 @@ static int l_nodules_keep(lua_State *L) {
 
 /* nodules:groups() -> for each group of marks, the nodules first, the list of its marks */
 static int l_nodules_groups(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_createtable(L, (int)hl_nodules_groups(ns), 0);
   for (int64_t i = 0; i < hl_nodules_groups(ns); i++) {
     const int64_t *marks;
@@ -143,7 +143,7 @@ static int l_nodules_groups(lua_State *L) {
 }
 
 static int l_nodules_distances(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
   if (hl_nodules_distances(box, ns, &e) != HL_OK) return hll_raise(L, &e);
@@ -152,7 +152,7 @@ static int l_nodules_distances(lua_State *L) {
 
 /* nodules:mask(i[, r]) -> of reader r, or the consensus: u8 [z,y,x] on the nodule's box */
 static int l_nodules_mask(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_Integer i = luaL_checkinteger(L, 2) - 1, r = luaL_optinteger(L, 3, 0);
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
@@ -232,7 +232,7 @@ static hl_crop *new_crop(lua_State *L) {
 /* nodules:crop(i, voxels, { size, spacing_mm, window_hu }) -> { image, truth, valid, readers, cut }
  */
 static int l_nodules_crop(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   lua_Integer i = luaL_checkinteger(L, 2);
   hl_tensor *voxels = hll_check_tensor(L, 3);
   hl_crop_options o = check_crop(L, 4);
@@ -247,7 +247,7 @@ static int l_nodules_crop(lua_State *L) {
 /* nodules:whole(voxels, { size, spacing_mm (not read), window_hu }) -> { image, truth, valid,
  * readers (none), cut }: the scan from edge to edge */
 static int l_nodules_whole(lua_State *L) {
-  const hl_nodules *ns = check_nodules(L, 1);
+  const hl_nodules *ns = hll_check_nodules(L, 1);
   hl_tensor *voxels = hll_check_tensor(L, 2);
   hl_crop_options o = check_crop(L, 3);
   hl_crop *crop = new_crop(L);

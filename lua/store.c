@@ -207,6 +207,14 @@ static int l_store(lua_State *L) {
   return 1;
 }
 
+/* engine.store_try(path) -> true, or nil and why it is better not opened here */
+static int l_store_try(lua_State *L) {
+  hl_err e = {0};
+  if (hl_store_try(luaL_checkstring(L, 1), &e) != HL_OK) return failed(L, &e);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* engine.store_open(path) */
 static int l_store_open(lua_State *L) {
   const char *path = check_text(L, 1);
@@ -439,10 +447,11 @@ void hll_open_store(lua_State *L) {
                                      {"tensor", l_get_tensor}, {"attr", l_attr},
                                      {"close", release_store}, {NULL, NULL}};
   static const luaL_Reg scratch[] = {{"path", l_scratch_path}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"store", l_store},         {"store_open", l_store_open}, {"png_read", l_png_read},
-      {"png_write", l_png_write}, {"write_file", l_write_file}, {"exists", l_exists},
-      {"scratch", l_scratch},     {"open_ids", l_open_ids},     {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"store", l_store},         {"store_open", l_store_open},
+                                       {"store_try", l_store_try}, {"png_read", l_png_read},
+                                       {"png_write", l_png_write}, {"write_file", l_write_file},
+                                       {"exists", l_exists},       {"scratch", l_scratch},
+                                       {"open_ids", l_open_ids},   {NULL, NULL}};
   hll_type(L, HLL_STORE, methods, NULL, release_store);
   hll_type(L, HLL_SCRATCH, scratch, NULL, release_scratch);
   if (luaL_newmetatable(L, HLL_STORE_VALUE) != 0) {

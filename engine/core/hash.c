@@ -84,6 +84,30 @@ hl_status hl_hash_file(const char *path, char out[HL_HASH_TEXT], hl_err *e) {
   return s;
 }
 
+hl_status hl_hash_uid(const void *bytes, size_t n, char out[HL_HASH_UID_TEXT], hl_err *e) {
+  char hash[HL_HASH_TEXT];
+  out[0] = '\0';
+  HL_TRY(hl_hash_bytes(bytes, n, hash, e));
+  unsigned __int128 v = 0;
+  for (int i = 0; i < 32; i++) {
+    char d = hash[i];
+    v = v << 4 | (unsigned)(d <= '9' ? d - '0' : d - 'a' + 10);
+  }
+  const unsigned __int128 one = 1;
+  v = (v & ~((one * 0xF) << 76)) | (one * 8) << 76;
+  v = (v & ~((one * 0x3) << 62)) | (one * 2) << 62;
+  char digits[48];
+  int k = 0;
+  do {
+    digits[k++] = (char)('0' + (int)(v % 10));
+    v /= 10;
+  } while (v);
+  memcpy(out, "2.25.", 5);
+  for (int i = 0; i < k; i++) out[5 + i] = digits[k - 1 - i];
+  out[5 + k] = '\0';
+  return HL_OK;
+}
+
 const char *hl_hash_library(void) {
   return OpenSSL_version(OPENSSL_VERSION_STRING);
 }

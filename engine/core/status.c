@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What comes from a file (a value, a name) may hold line breaks and a terminal's commands. */
+static void make_one_line(char *text) {
+  for (char *s = text; *s; s++)
+    if ((unsigned char)*s < ' ' || *s == 127) *s = ' ';
+}
+
 hl_status hl_fail_(hl_err *e, hl_status code, const char *file, int line, const char *fmt, ...) {
   if (e == NULL || e->code != HL_OK) return code;
   e->code = code;
@@ -13,6 +19,7 @@ hl_status hl_fail_(hl_err *e, hl_status code, const char *file, int line, const 
   va_start(args, fmt);
   vsnprintf(e->msg, sizeof e->msg, fmt, args);
   va_end(args);
+  make_one_line(e->msg);
   return code;
 }
 
@@ -24,6 +31,7 @@ hl_status hl_err_prefix(hl_err *e, hl_status code, const char *fmt, ...) {
   int n = vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
   if (n < 0 || (size_t)n > sizeof text / 2) return code; /* the cause matters more */
+  make_one_line(text);
   size_t used = (size_t)n;
   memcpy(text + used, ": ", 2);
   used += 2;

@@ -1,5 +1,6 @@
 // The one file that knows GDCM. A C door: every function catches what C++ throws.
 #include "dicom.h"
+#include <hilum/hash.h>
 
 #include <cmath>
 #include <cstdio>
@@ -48,8 +49,22 @@ int16_t saturate(double v) {
   return v >= 32767 ? 32767 : static_cast<int16_t>(std::nearbyint(v));
 }
 
+// What nearly all CT has: slope 1 and a whole intercept. Eight values at a time instead of one.
+template <typename stored> void shift(const bytes &from, int by, int16_t *hu) {
+  const size_t n = from.size() / sizeof(stored);
+  for (size_t i = 0; i < n; i++) {
+    stored v;
+    std::memcpy(&v, from.data() + i * sizeof v, sizeof v);
+    const int moved = static_cast<int>(v) + by;
+    hu[i] = static_cast<int16_t>(moved < -32768 ? -32768 : moved > 32767 ? 32767 : moved);
+  }
+}
+
 template <typename stored> void rescale(const bytes &from, const hl_dicom_header *h, int16_t *hu) {
   const size_t n = from.size() / sizeof(stored);
+  const bool whole = h->slope == 1 && h->intercept == std::floor(h->intercept);
+  if (sizeof(stored) <= 2 && whole && std::fabs(h->intercept) < 1e9)
+    return shift<stored>(from, static_cast<int>(h->intercept), hu);
   for (size_t i = 0; i < n; i++) {
     stored v;
     std::memcpy(&v, from.data() + i * sizeof v, sizeof v);
@@ -174,11 +189,19 @@ void describe(data_set &d, const hl_dicom_header *h, const char *description) {
   d.integer(0x0020, 0x0013, h->instance);
 }
 
+// The header's, or one that follows from the study: two objects never share a UID.
+std::string frame_of_reference(const hl_dicom_header *h) {
+  char uid[HL_HASH_UID_TEXT];
+  if (h->frame_uid[0]) return h->frame_uid;
+  const std::string name = std::string("hilum frame of reference of ") + h->study_uid;
+  return hl_hash_uid(name.data(), name.size(), uid, nullptr) == HL_OK ? uid : "";
+}
+
 void place(data_set &d, const hl_dicom_header *h) {
   const double *p = h->position_mm, *o = h->orientation;
   d.number(0x0020, 0x0032, {p[0], p[1], p[2]});
   d.number(0x0020, 0x0037, {o[0], o[1], o[2], o[3], o[4], o[5]});
-  d.text(0x0020, 0x0052, gdcm::VR::UI, h->study_uid);
+  d.text(0x0020, 0x0052, gdcm::VR::UI, frame_of_reference(h));
   d.text(0x0020, 0x1040, gdcm::VR::LO, "");
   d.us(0x0028, 0x0002, 1);
   d.text(0x0028, 0x0004, gdcm::VR::CS, "MONOCHROME2");

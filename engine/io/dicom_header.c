@@ -177,10 +177,11 @@ static hl_status check_pixels(source *s, const element *el, encoding enc, hl_dic
                               hl_err *e) {
   h->has |= HL_DICOM_PIXELS;
   if (el->length == UNDEFINED) return skip_sequence(s, enc, e);
-  int64_t needed = (int64_t)h->rows * h->columns * h->samples * h->frames * h->bits_allocated / 8;
-  if (el->length < needed)
-    return hl_fail(e, HL_EFORMAT, "%s: has %lld bytes of pixels, expected %lld", s->path,
-                   (long long)el->length, (long long)needed);
+  /* a lying header's product is beyond 64 bits */
+  double needed = (double)h->rows * h->columns * h->samples * h->frames * h->bits_allocated / 8;
+  if ((double)el->length < needed)
+    return hl_fail(e, HL_EFORMAT, "%s: has %lld bytes of pixels, expected %.0f", s->path,
+                   (long long)el->length, needed);
   return skip(s, el, e);
 }
 

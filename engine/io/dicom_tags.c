@@ -23,14 +23,22 @@ static const kept table[] = {
     {0x00020010, TEXT, FIELD(transfer_syntax), SIZE(transfer_syntax), 0},
     {0x00080016, TEXT, FIELD(sop_class), SIZE(sop_class), 0},
     {0x00080018, TEXT, FIELD(sop_uid), SIZE(sop_uid), 0},
+    {0x00080020, TEXT, FIELD(study_date), SIZE(study_date), 0},
+    {0x00080030, TEXT, FIELD(study_time), SIZE(study_time), 0},
+    {0x00080050, TEXT, FIELD(accession), SIZE(accession), 0},
     {0x00080060, TEXT, FIELD(modality), SIZE(modality), 0},
+    {0x00100010, TEXT, FIELD(patient_name), SIZE(patient_name), 0},
     {0x00100020, TEXT, FIELD(patient_id), SIZE(patient_id), 0},
+    {0x00100030, TEXT, FIELD(patient_birth), SIZE(patient_birth), 0},
+    {0x00100040, TEXT, FIELD(patient_sex), SIZE(patient_sex), 0},
     {0x00180050, NUMBERS, FIELD(thickness_mm), 1, 0},
     {0x0020000D, TEXT, FIELD(study_uid), SIZE(study_uid), 0},
     {0x0020000E, TEXT, FIELD(series_uid), SIZE(series_uid), 0},
+    {0x00200010, TEXT, FIELD(study_id), SIZE(study_id), 0},
     {0x00200013, INTEGER, FIELD(instance), 1, 0},
     {0x00200032, NUMBERS, FIELD(position_mm), 3, HL_DICOM_POSITION},
     {0x00200037, NUMBERS, FIELD(orientation), 6, HL_DICOM_ORIENTATION},
+    {0x00200052, TEXT, FIELD(frame_uid), SIZE(frame_uid), 0},
     {0x00280002, US, FIELD(samples), 1, 0},
     {0x00280008, INTEGER, FIELD(frames), 1, 0},
     {0x00280010, US, FIELD(rows), 1, 0},
@@ -117,5 +125,6 @@ void dicom_header_put(hl_dicom_header *h, uint16_t tag_group, uint16_t element, 
     if (put_numbers((double *)(void *)field, k->count, value, n)) h->has |= k->has;
     break;
   }
+  h->has &= ~(unsigned)HL_DICOM_SIZE; /* an element may come twice */
   if (h->rows > 0 && h->columns > 0) h->has |= HL_DICOM_SIZE;
 }

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put_text(FILE *f, const char *s) {
-  for (; *s; s++) switch (*s) {
+static void put_part(FILE *f, const char *s, size_t n) {
+  for (const char *end = s + n; s < end; s++) switch (*s) {
     case '&':
       fputs("&amp;", f);
       break;
@@ -23,10 +23,15 @@ static void put_text(FILE *f, const char *s) {
     }
 }
 
-static void put_tag(FILE *f, const char *tag, const char *value) {
+/* The first n characters of a value. */
+static void put_tag_part(FILE *f, const char *tag, const char *value, size_t n) {
   fprintf(f, "<%s>", tag);
-  put_text(f, value);
+  put_part(f, value, n);
   fprintf(f, "</%s>\n", tag);
+}
+
+static void put_tag(FILE *f, const char *tag, const char *value) {
+  put_tag_part(f, tag, value, strlen(value));
 }
 
 static void put_header(FILE *f, const hl_marks *m) {
@@ -37,7 +42,7 @@ static void put_header(FILE *f, const hl_marks *m) {
   put_tag(f, "SeriesInstanceUid", hl_marks_series_uid(m));
   put_tag(f, "StudyInstanceUID", hl_marks_study_uid(m));
   if (blank) {
-    fprintf(f, "<DateService>%.*s</DateService>\n", (int)(blank - date), date);
+    put_tag_part(f, "DateService", date, (size_t)(blank - date));
     put_tag(f, "TimeService", blank + 1);
   }
   fputs("</ResponseHeader>\n", f);

@@ -13,6 +13,7 @@
 enum {
   BEST_DEFLATE = 1100, /* deflate cannot shrink by more than about 1032 */
   CHUNK_BYTES = 16 << 20,
+  BLOCK_BYTES = 2 * CHUNK_BYTES, /* libpng takes memory for a chunk before it looks for its bytes */
   CHUNKS = 1000
 };
 
@@ -43,6 +44,7 @@ static void on_warning(png_structp png, png_const_charp text) {
 
 static png_voidp on_malloc(png_structp png, png_alloc_size_t bytes) {
   codec *c = png_get_mem_ptr(png);
+  if (bytes > BLOCK_BYTES) return NULL; /* libpng's message names the chunk */
   void *p = hl_host_calloc(1, bytes);
   if (p == NULL) c->no_memory = true;
   return p;

@@ -25,8 +25,8 @@ struct hl_series {
   double direction[9], thickness_mm;
   hl_slices slices;
   hl_slice_uid *uids;
-  char *uid_text; /* n_uids texts of HL_UID_TEXT */
-  char uid[HL_UID_TEXT], study[HL_UID_TEXT], patient[HL_UID_TEXT];
+  char *uid_text;           /* n_uids texts of HL_UID_TEXT */
+  hl_dicom_header *headers; /* of the slices in the stack */
   hl_tensor *voxels;
 };
 
@@ -216,7 +216,7 @@ static hl_status check_steps(hl_series *s, const stack *st, hl_err *e) {
         e, HL_EFORMAT,
         "%s: series %s is incomplete: slices are missing at %lld place%s (first: between "
         "z %g and %g mm, where a step is %g mm; %lld slices are there)",
-        st->reading, s->uid, (long long)steps.gaps, steps.gaps > 1 ? "s" : "",
+        st->reading, hl_series_uid(s), (long long)steps.gaps, steps.gaps > 1 ? "s" : "",
         s->z_mm[steps.first_gap], s->z_mm[steps.first_gap + 1], steps.median_mm,
         (long long)s->grid.size[0]);
   if (steps.uneven)
@@ -224,7 +224,7 @@ static hl_status check_steps(hl_series *s, const stack *st, hl_err *e) {
         st->problems, HL_OK, st->reading,
         "series %s has %lld uneven steps between slices (median %g mm, worst %g mm off); "
         "true positions are used",
-        s->uid, (long long)steps.uneven, steps.median_mm, steps.worst_mm);
+        hl_series_uid(s), (long long)steps.uneven, steps.median_mm, steps.worst_mm);
   return HL_OK;
 }
 
@@ -250,7 +250,8 @@ static hl_status allocate(hl_series *s, int64_t kept, int64_t all, hl_err *e) {
   s->roi_z_mm = hl_host_calloc((size_t)kept, sizeof *s->roi_z_mm);
   s->uids = hl_host_calloc((size_t)all, sizeof *s->uids);
   s->uid_text = hl_host_calloc((size_t)all, HL_UID_TEXT);
-  if (!s->z_mm || !s->roi_z_mm || !s->uids || !s->uid_text)
+  s->headers = hl_host_calloc((size_t)kept, sizeof *s->headers);
+  if (!s->z_mm || !s->roi_z_mm || !s->uids || !s->uid_text || !s->headers)
     return hl_fail(e, HL_ENOMEM, "no memory for %lld slices", (long long)all);
   return HL_OK;
 }
@@ -270,15 +271,13 @@ static hl_status set_geometry(hl_series *s, const stack *st, int64_t kept, hl_er
     s->thickness_mm = fmax(s->thickness_mm, p->h.thickness_mm);
     s->z_mm[p->kept_as] = p->z_mm;
     s->roi_z_mm[p->kept_as] = p->h.position_mm[2];
+    s->headers[p->kept_as] = p->h;
   }
   s->grid = (hl_grid){
       .size = {kept, h->rows, h->columns},
       .spacing_mm = {0, h->spacing_mm[0], h->spacing_mm[1]},
       .origin_mm = {s->z_mm[0], dot(h->position_mm, st->axis_y), dot(h->position_mm, st->axis_x)},
       .z_mm = s->z_mm};
-  memcpy(s->uid, h->series_uid, sizeof s->uid);
-  memcpy(s->study, h->study_uid, sizeof s->study);
-  memcpy(s->patient, h->patient_id, sizeof s->patient);
   set_direction(s, st);
   name_slices(s, st);
   return check_steps(s, st, e);
@@ -386,6 +385,7 @@ void hl_series_free(hl_series *s) {
   hl_host_free(s->roi_z_mm);
   hl_host_free(s->uids);
   hl_host_free(s->uid_text);
+  hl_host_free(s->headers);
   hl_host_free(s);
 }
 
@@ -405,18 +405,36 @@ double hl_series_thickness_mm(const hl_series *s) {
   return s->thickness_mm > 0 ? s->thickness_mm : s->grid.spacing_mm[0];
 }
 const char *hl_series_uid(const hl_series *s) {
-  return s->uid;
+  return s->headers[0].series_uid;
 }
 const char *hl_series_study_uid(const hl_series *s) {
-  return s->study;
+  return s->headers[0].study_uid;
 }
 const char *hl_series_patient(const hl_series *s) {
-  return s->patient;
+  return s->headers[0].patient_id;
+}
+const hl_dicom_header *hl_series_header(const hl_series *s, int64_t k) {
+  return &s->headers[k];
+}
+
+hl_status hl_series_step(const hl_series *s, double *mm, hl_err *e) {
+  hl_steps steps;
+  int64_t n = s->grid.size[0];
+  HL_TRY(hl_steps_measure(&steps, s->z_mm, n, e));
+  if (steps.uneven)
+    return hl_fail(
+        e, HL_EFORMAT,
+        "series %s: %lld of %lld steps between slices are uneven (median %g mm, worst %g mm off), "
+        "expected one step",
+        hl_series_uid(s), (long long)steps.uneven, (long long)(n - 1), steps.median_mm,
+        steps.worst_mm);
+  *mm = (s->z_mm[n - 1] - s->z_mm[0]) / (double)(n - 1);
+  return HL_OK;
 }
 
 static hl_status hash_parts(hl_hash *h, const hl_series *s, hl_err *e) {
   const hl_grid *g = &s->grid;
-  HL_TRY(hl_hash_add(h, s->uid, strlen(s->uid) + 1, e));
+  HL_TRY(hl_hash_add(h, hl_series_uid(s), strlen(hl_series_uid(s)) + 1, e));
   for (int64_t i = 0; i < s->slices.n_uids; i++)
     HL_TRY(hl_hash_add(h, s->uids[i].uid, strlen(s->uids[i].uid) + 1, e));
   HL_TRY(hl_hash_add(h, g->size, sizeof g->size, e));

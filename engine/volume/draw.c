@@ -42,6 +42,7 @@ static int64_t slice_by_z(const hl_slices *s, double z_mm, double tolerance_mm) 
 typedef struct oddities {
   int64_t lost, by_z, disagree, beyond;
   const hl_roi *first_lost, *first_by_z, *first_disagree, *first_beyond;
+  hl_point beyond_at;
 } oddities;
 
 static void count(int64_t *n, const hl_roi **first, const hl_roi *roi) {
@@ -93,9 +94,12 @@ static void report(const oddities *odd, const hl_mark *mark, const hl_marks *m,
                     odd->first_disagree->line, (long long)odd->disagree, all, mark->id,
                     odd->first_disagree->z_mm);
   if (odd->beyond)
-    hl_problems_add(problems, HL_EFORMAT, file,
-                    "line %d: %lld of %lld outlines of mark '%s' reach beyond the image; cut there",
-                    odd->first_beyond->line, (long long)odd->beyond, all, mark->id);
+    hl_problems_add(
+        problems, HL_EFORMAT, file,
+        "line %d: %lld of %lld outlines of mark '%s' reach beyond the image (first: x %d, y "
+        "%d); cut there",
+        odd->first_beyond->line, (long long)odd->beyond, all, mark->id, odd->beyond_at.x,
+        odd->beyond_at.y);
 }
 
 /* Outlines of single points draw nothing. */
@@ -113,13 +117,23 @@ static hl_outline outline_of(const placed *p) {
   return (hl_outline){.points = p->roi->points, .n = p->roi->n, .inclusion = p->roi->inclusion};
 }
 
+static hl_point point_beyond(const hl_roi *roi, const hl_grid *grid) {
+  for (int64_t i = 0; i < roi->n; i++) {
+    const hl_point *p = &roi->points[i];
+    if (p->x < 0 || p->y < 0 || p->x >= grid->size[2] || p->y >= grid->size[1]) return *p;
+  }
+  return (hl_point){0, 0};
+}
+
 static void widen(piece *out, int64_t end[3], const placed *p, const hl_grid *grid, oddities *odd) {
   hl_outline o = outline_of(p);
   hl_mask_window w = hl_outline_window(&o, 1);
   int64_t lo[3] = {p->slice, w.y0, w.x0};
   int64_t hi[3] = {p->slice + 1, (int64_t)w.y0 + w.height, (int64_t)w.x0 + w.width};
-  if (lo[1] < 0 || lo[2] < 0 || hi[1] > grid->size[1] || hi[2] > grid->size[2])
+  if (lo[1] < 0 || lo[2] < 0 || hi[1] > grid->size[1] || hi[2] > grid->size[2]) {
+    if (odd->beyond == 0) odd->beyond_at = point_beyond(p->roi, grid);
     count(&odd->beyond, &odd->first_beyond, p->roi);
+  }
   for (int a = 0; a < 3; a++) {
     int64_t l = lo[a] < 0 ? 0 : lo[a], h = hi[a] > grid->size[a] ? grid->size[a] : hi[a];
     if (l < out->first[a]) out->first[a] = l;

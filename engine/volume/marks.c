@@ -179,14 +179,15 @@ static void look_at_slices(hl_mark *mark, const hl_roi **order) {
 
 void hl_marks_finish(hl_marks *m) {
   const char *text = m->text.items;
+  const hl_point *points = m->points.items; /* NULL without any, as are rois */
   hl_roi *rois = m->rois.items;
   for (int64_t i = 0; i < m->rois.n; i++) {
-    rois[i].points = (hl_point *)m->points.items + ((int64_t *)m->roi_points.items)[i];
+    rois[i].points = points ? points + ((int64_t *)m->roi_points.items)[i] : NULL;
     rois[i].sop_uid = text + ((int64_t *)m->roi_text.items)[i];
   }
   hl_mark *marks = m->marks.items;
   for (int64_t i = 0; i < m->marks.n; i++) {
-    marks[i].rois = rois + ((int64_t *)m->mark_rois.items)[i];
+    marks[i].rois = rois ? rois + ((int64_t *)m->mark_rois.items)[i] : NULL;
     marks[i].id = text + ((int64_t *)m->mark_text.items)[i];
     marks[i].kind = kind_of(&marks[i]);
     if (marks[i].n_rois > 1)

@@ -46,38 +46,14 @@ const char *hl_phantom_variant_name(hl_phantom_variant variant) {
   return (int)variant >= 0 && variant < HL_PHANTOM_VARIANTS ? names[variant] : "";
 }
 
-/* The upper 128 bits of a hash, marked as a UUID of version 8 (RFC 9562), in decimal. */
-static void uid_from_hash(char out[HL_PHANTOM_UID_TEXT], const char *hash) {
-  unsigned __int128 v = 0;
-  for (int i = 0; i < 32; i++) {
-    char d = hash[i];
-    v = v << 4 | (unsigned)(d <= '9' ? d - '0' : d - 'a' + 10);
-  }
-  const unsigned __int128 one = 1;
-  v = (v & ~((one * 0xF) << 76)) | (one * 8) << 76;
-  v = (v & ~((one * 0x3) << 62)) | (one * 2) << 62;
-  char digits[48];
-  int n = 0;
-  do {
-    digits[n++] = (char)('0' + (int)(v % 10));
-    v /= 10;
-  } while (v);
-  memcpy(out, "2.25.", 5);
-  for (int i = 0; i < n; i++) out[5 + i] = digits[n - 1 - i];
-  out[5 + n] = '\0';
-}
-
 hl_status hl_phantom_uid(char out[HL_PHANTOM_UID_TEXT], const hl_phantom_options *options, int item,
                          hl_phantom_object kind, int64_t index, hl_err *e) {
-  char name[192], hash[HL_HASH_TEXT];
-  out[0] = '\0';
+  char name[192];
   int n = snprintf(name, sizeof name,
                    "hilum phantom %d: seed %llu nodules %d size %d variant %d case %d kind %d %lld",
                    HL_PHANTOM_VERSION, (unsigned long long)options->seed, options->nodules,
                    (int)options->size, (int)options->variant, item, (int)kind, (long long)index);
-  HL_TRY(hl_hash_bytes(name, (size_t)n, hash, e));
-  uid_from_hash(out, hash);
-  return HL_OK;
+  return hl_hash_uid(name, (size_t)n, out, e);
 }
 
 /* ---- The scan ---- */

@@ -44,12 +44,14 @@ static void append(hl_problems *p, hl_status code, const char *file, const char 
 }
 
 void hl_problems_add(hl_problems *p, hl_status code, const char *file, const char *fmt, ...) {
-  char message[768];
+  hl_err e = {0};
+  char message[sizeof e.msg];
   va_list args;
   va_start(args, fmt);
   vsnprintf(message, sizeof message, fmt, args);
   va_end(args);
-  append(p, code, file, message);
+  hl_fail(&e, HL_EFORMAT, "%s", message); /* makes one line of it */
+  append(p, code, file, e.msg);
 }
 
 void hl_problems_add_err(hl_problems *p, const char *file, const hl_err *e) {

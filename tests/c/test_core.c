@@ -27,6 +27,12 @@ static void test_status(void) {
   hl_err_prefix(&e, HL_ESHAPE, "model");
   is_str(e.msg, "model: conv[2]: 3 channels, expected 4", "outermost first");
 
+  hl_err odd = {0};
+  hl_fail(&odd, HL_EIO, "%s", "a\nname\x1b[2J");
+  is_str(odd.msg, "a name [2J", "control characters of a name become blanks");
+  hl_err_prefix(&odd, HL_EIO, "in\r");
+  is_str(odd.msg, "in : a name [2J", "in a prefix too");
+
   is_str(hl_status_name(HL_OK), "ok", "name of HL_OK");
   for (int code = HL_OK; code <= HL_EINTERNAL; code++)
     ok(strcmp(hl_status_name((hl_status)code), "unknown") != 0, "status %d has a name", code);

@@ -4,6 +4,7 @@
 
 #include <hilum/lidc.h>
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 
@@ -210,6 +211,30 @@ static void test_odd_places(void) {
   free(deep);
 }
 
+/* libxml2 likes to print what is wrong with an encoding. */
+static void test_silence(void) {
+  static const char *const texts[] = {
+      "<?xml version='1.0' encoding='UTF-16'?><LidcReadMessage/>\xff\xfe\x01",
+      "<?xml version='1.0' encoding='ISO-2022-KR'?><LidcReadMessage>\x0e!!~~</LidcReadMessage>",
+      "<?xml version='1.0' encoding='no-such-thing'?><LidcReadMessage/>", "\xff\xfe<\0L\0",
+      "\xfe\xff\0<\xd8"};
+  const char *said = in_scratch("stderr");
+  hl_err e = {0};
+  hl_marks *m;
+  fflush(stderr);
+  int kept = dup(2), quiet = open(said, O_CREAT | O_WRONLY, 0600);
+  dup2(quiet, 2);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    hl_marks_free(hl_lidc_read(&m, file_with(texts[i]), NULL, &e) == HL_OK ? m : NULL);
+  dup2(kept, 2);
+  close(kept);
+  close(quiet);
+  size_t n;
+  char *text = read_bytes(said, &n);
+  is_str(text, "", "strange encodings make nobody print");
+  free(text);
+}
+
 /* Every place where a good file may be cut gives a message or, behind the end, the marks. */
 static void test_every_cut(void) {
   const char *whole = HEAD SESSION(NODULE(
@@ -322,6 +347,7 @@ int main(int argc, char **argv) {
   test_counts();
   test_bad_files();
   test_odd_places();
+  test_silence();
   test_every_cut();
   test_no_memory();
   return tap_done();

@@ -27,7 +27,10 @@ typedef struct hl_dicom_header {
   char sop_uid[HL_UID_TEXT];
   char series_uid[HL_UID_TEXT];
   char study_uid[HL_UID_TEXT];
-  char patient_id[HL_UID_TEXT];
+  char frame_uid[HL_UID_TEXT]; /* FrameOfReferenceUID */
+  char patient_id[HL_UID_TEXT], patient_name[HL_UID_TEXT];
+  char patient_birth[17], patient_sex[17];
+  char study_date[17], study_time[17], study_id[17], accession[17];
   char modality[17];
   unsigned has;
   int instance; /* InstanceNumber, 0 where absent */
@@ -51,10 +54,12 @@ HL_MUST_CHECK hl_status hl_dicom_recognise(const char *path, bool *out, hl_err *
 HL_MUST_CHECK hl_status hl_dicom_header_read(const char *path, hl_dicom_header *out, hl_err *e);
 
 /* One CT slice (or, where `h` names another sop_class and modality, another image) as a file:
- * explicit VR little endian, RescaleSlope 1 and RescaleIntercept -1024. Of
- * `h` the UIDs, patient, instance, size, position, orientation, spacing and thickness are used,
- * bits_stored (0: 16), is_signed, and padding if `has` says so. `hu` holds rows × columns
- * Hounsfield units; where pixels are unsigned, those below -1024 become -1024. */
+ * explicit VR little endian, RescaleSlope 1 and RescaleIntercept -1024. Of `h` the UIDs (frame_uid
+ * may be empty: one is made from the study's), patient, instance, size, position, orientation,
+ * spacing and thickness are used, bits_stored (0: 16), is_signed, and padding if `has` says so.
+ * `hu` holds rows × columns Hounsfield units; where pixels are unsigned, those below -1024 become
+ * -1024.
+ */
 HL_MUST_CHECK hl_status hl_dicom_write_ct(const char *path, const hl_dicom_header *h,
                                           const int16_t *hu, const char *description, hl_err *e);
 

@@ -22,6 +22,12 @@ HL_MUST_CHECK hl_status hl_hash_bytes(const void *bytes, size_t n, char out[HL_H
                                       hl_err *e);
 HL_MUST_CHECK hl_status hl_hash_file(const char *path, char out[HL_HASH_TEXT], hl_err *e);
 
+#define HL_HASH_UID_TEXT 65
+/* A UID that follows from the bytes: the upper 128 bits of their SHA-256, marked as a UUID of
+ * version 8 (RFC 9562), written as DICOM PS3.5 §B.2 writes UUIDs: "2.25." and a decimal number. */
+HL_MUST_CHECK hl_status hl_hash_uid(const void *bytes, size_t n, char out[HL_HASH_UID_TEXT],
+                                    hl_err *e);
+
 /* "3.0.17": the version of the library that hashes (OpenSSL). */
 const char *hl_hash_library(void);
 

@@ -114,6 +114,28 @@ HL_MUST_CHECK hl_status hl_nodule_mask(hl_tensor **out, const hl_nodules *ns, in
 HL_MUST_CHECK hl_status hl_nodule_consensus(hl_tensor **out, const hl_nodules *ns, int64_t i,
                                             hl_err *e);
 
+/* How many readers of nodule i have each voxel of its box: new plain u8 [z,y,x]. */
+HL_MUST_CHECK hl_status hl_nodule_votes(hl_tensor **out, const hl_nodules *ns, int64_t i,
+                                        hl_err *e);
+
+/* What is drawn of nodules on the scan's own grid. */
+typedef struct hl_drawing {
+  int session;       /* its reader's masks; negative: the consensus of all */
+  double level;      /* consensus: votes ≥ level · denominator */
+  hl_denominator of; /* of the level */
+  bool labels;       /* voxels are the nodule's number, from 1 on, instead of 1 */
+} hl_drawing;
+/* Votes that a consensus of nodule i needs. */
+double hl_nodule_needed(const hl_nodules *ns, int64_t i, const hl_drawing *what);
+/* Nodule i on its box: new plain u8 [z,y,x] of 0 and 1. All zero where the reader of the session
+ * did not outline it. */
+HL_MUST_CHECK hl_status hl_nodule_draw(hl_tensor **out, const hl_nodules *ns, int64_t i,
+                                       const hl_drawing *what, hl_err *e);
+/* All nodules on the scan's grid: new plain u8 [z,y,x], or i16 for more labels than 255. Where
+ * nodules overlap, the last counts. */
+HL_MUST_CHECK hl_status hl_nodules_draw(hl_tensor **out, const hl_nodules *ns,
+                                        const hl_drawing *what, hl_err *e);
+
 typedef struct hl_crop_options {
   int64_t size[3];
   double spacing_mm[3];

@@ -48,6 +48,11 @@ double hl_series_thickness_mm(const hl_series *s);
 const char *hl_series_uid(const hl_series *s);
 const char *hl_series_study_uid(const hl_series *s);
 const char *hl_series_patient(const hl_series *s);
+/* The header of slice k, as its file has it. Lends. */
+const hl_dicom_header *hl_series_header(const hl_series *s, int64_t k);
+/* The one step between slices, for formats that know no other: from the first position to the last,
+ * divided. HL_EFORMAT where a step differs from the median by more than 2 %. */
+HL_MUST_CHECK hl_status hl_series_step(const hl_series *s, double *mm, hl_err *e);
 /* SHA-256 of UIDs, positions, spacing and voxels. */
 HL_MUST_CHECK hl_status hl_series_hash(const hl_series *s, char out[HL_HASH_TEXT], hl_err *e);
 

@@ -2,8 +2,9 @@
  *
  * Every function that can fail returns hl_status and takes `hl_err *e` as its last argument (NULL
  * is allowed: the message is then lost, the code is not). On failure nothing is owned by the caller
- * and every `*out` is NULL. The first cause wins: a message once set is not overwritten. The engine
- * never aborts, exits, prints or jumps. */
+ * and every `*out` is NULL. The first cause wins: a message once set is not overwritten. It is one
+ * line: control characters (of a damaged file, a hostile name) become blanks. The engine never
+ * aborts, exits, prints or jumps. */
 #ifndef HILUM_STATUS_H
 #define HILUM_STATUS_H
 

@@ -10,7 +10,8 @@
  * Files are not trusted: a damaged one is refused with HL_EFORMAT or HL_EIO and a message that
  * names file and object; links, external and virtual data and filter plug-ins are not followed, and
  * sizes are looked at before memory is taken. HDF5 itself is not proof against files made to harm
- * it: read those of strangers in a process that may die. Use a store from one thread at a time. */
+ * it: hl_store_try reads those of strangers in a process that may die. Use a store from one thread
+ * at a time. */
 #ifndef HILUM_STORE_H
 #define HILUM_STORE_H
 
@@ -63,6 +64,10 @@ void hl_value_free(hl_value *v);
 
 HL_MUST_CHECK hl_status hl_store_new(hl_store **out, hl_err *e);
 HL_MUST_CHECK hl_status hl_store_open(hl_store **out, const char *path, hl_err *e);
+/* Opens the file in a reader process (reader.h) and reads all of it there, so that one which brings
+ * HDF5 down is refused (HL_EFORMAT, HL_ETIMEOUT) instead of bringing this process down: for files
+ * of strangers, before hl_store_open. */
+HL_MUST_CHECK hl_status hl_store_try(const char *path, hl_err *e);
 void hl_store_free(hl_store *s); /* NULL is allowed */
 void hl_store_set_limit(hl_store *s, size_t bytes);
 

@@ -57,9 +57,12 @@ function common.emit_line(object)
   io.stdout:write((json.encode(object):gsub("\n%s*", " ")), "\n"):flush()
 end
 
---- Reads an archive of a run without the parts named in `without`; raises.
+--- Reads an archive of a run without the parts named in `without`; raises. The file may be a stranger's: it is
+--- tried in another process first.
 function common.read_run(path, without)
-  local run, err = archive.run_read(path, { without = without })
+  local run
+  local fine, err = engine.store_try(path)
+  if fine then run, err = archive.run_read(path, { without = without }) end
   if not run then error(problem.of(err), 0) end
   return run
 end

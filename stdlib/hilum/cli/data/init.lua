@@ -2,7 +2,7 @@
 
 local commands = {}
 -- One file each, in the order of the help text.
-local names = { "scan", "audit", "check", "nodules", "agreement", "show", "prepare", "cache", "phantom" }
+local names = { "scan", "audit", "check", "nodules", "agreement", "show", "export", "prepare", "cache", "phantom" }
 for i, name in ipairs(names) do commands[i] = require("hilum.cli.data." .. name) end
 
 return {
