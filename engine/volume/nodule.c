@@ -279,37 +279,3 @@ int64_t hl_nodules_small(const hl_nodules *ns) {
 int64_t hl_nodules_disputed(const hl_nodules *ns) {
   return ns->disputed;
 }
-
-static hl_status new_box(hl_tensor **out, const group *g, hl_err *e) {
-  hl_desc d = {.dtype = HL_U8, .layout = HL_PLAIN, .shape = hl_shape_make(3, g->size)};
-  return hl_tensor_new(out, &d, hl_ledger_main(), HL_MEM_DATA, "a nodule's mask", e);
-}
-
-hl_status hl_nodule_consensus(hl_tensor **out, const hl_nodules *ns, int64_t i, hl_err *e) {
-  *out = NULL;
-  if (i < 0 || i >= ns->n) return hl_fail(e, HL_EINVAL, "no nodule %lld", (long long)i);
-  const group *g = &ns->groups[i];
-  HL_TRY(new_box(out, g, e));
-  double needed = votes_needed(ns, g->n);
-  uint8_t *to = hl_tensor_u8(*out);
-  for (int64_t z = g->first[0]; z < g->first[0] + g->size[0]; z++)
-    for (int64_t y = g->first[1]; y < g->first[1] + g->size[1]; y++)
-      for (int64_t x = g->first[2]; x < g->first[2] + g->size[2]; x++)
-        *to++ = votes_at(ns, g, z, y, x) >= needed;
-  return HL_OK;
-}
-
-hl_status hl_nodule_mask(hl_tensor **out, const hl_nodules *ns, int64_t i, int r, hl_err *e) {
-  *out = NULL;
-  if (i < 0 || i >= ns->n || r < 0 || r >= ns->nodules[i].readers)
-    return hl_fail(e, HL_EINVAL, "no reader %d of nodule %lld", r, (long long)i);
-  const group *g = &ns->groups[i];
-  HL_TRY(new_box(out, g, e));
-  uint8_t *to = hl_tensor_u8(*out);
-  for (int64_t z = 0; z < g->size[0]; z++)
-    for (int64_t y = 0; y < g->size[1]; y++)
-      for (int64_t x = 0; x < g->size[2]; x++)
-        *to++ = (uint8_t)piece_at(&ns->pieces[g->members[r]], z + g->first[0], y + g->first[1],
-                                  x + g->first[2]);
-  return HL_OK;
-}

@@ -51,6 +51,21 @@ hl_status hl_nodule_draw(hl_tensor **out, const hl_nodules *ns, int64_t i, const
   return HL_OK;
 }
 
+hl_status hl_nodule_consensus(hl_tensor **out, const hl_nodules *ns, int64_t i, hl_err *e) {
+  HL_TRY(hl_nodule_votes(out, ns, i, e));
+  threshold(*out, votes_needed(ns, ns->groups[i].n));
+  return HL_OK;
+}
+
+hl_status hl_nodule_mask(hl_tensor **out, const hl_nodules *ns, int64_t i, int r, hl_err *e) {
+  *out = NULL;
+  if (i < 0 || i >= ns->n || r < 0 || r >= ns->nodules[i].readers)
+    return hl_fail(e, HL_EINVAL, "no reader %d of nodule %lld", r, (long long)i);
+  HL_TRY(new_box(out, &ns->groups[i], e));
+  add_piece(*out, &ns->groups[i], &ns->pieces[ns->groups[i].members[r]]);
+  return HL_OK;
+}
+
 typedef struct canvas {
   uint8_t *small; /* one of the two */
   int16_t *large;

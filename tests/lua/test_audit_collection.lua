@@ -2,19 +2,9 @@
 local t = require "tap"
 local data = require "hilum.data"
 local engine = require "hilum.engine"
+local real = require "real"
 
-local shared = os.getenv "HILUM_SHARED" or (os.getenv "HILUM_SOURCE" or ".") .. "/../shared"
-local build = os.getenv "HILUM_BUILD"
-local script = shared .. "/lidc/unpack.sh"
-local file = io.open(script)
-if not file or not build then t.skip_all("no LIDC material in " .. shared) end
-file:close()
-if not os.execute(string.format("sh '%s' '%s/lidc' xml", script, build)) then
-  t.ok(false, "unpacking the collection's XML")
-  t.done()
-end
-
-local folder = build .. "/lidc/tcia-lidc-xml"
+local folder = real.unpacked "xml" .. "/tcia-lidc-xml"
 local begin = engine.clock()
 local report = assert(data.audit(folder))
 t.diag(string.format("%d files in %.2f s", report.files, engine.clock() - begin))

@@ -5,19 +5,9 @@ local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local metric = require "hilum.metric"
 local nifti = require "nifti"
+local real = require "real"
 
-local shared = os.getenv "HILUM_SHARED" or (os.getenv "HILUM_SOURCE" or ".") .. "/../shared"
-local build = os.getenv "HILUM_BUILD"
-local script = shared .. "/lidc/unpack.sh"
-local file = io.open(script)
-if not file or not build then t.skip_all("no LIDC material in " .. shared) end
-file:close()
-if not os.execute(string.format("sh '%s' '%s/lidc' ct", script, build)) then
-  t.ok(false, "unpacking the CTs")
-  t.done()
-end
-
-local folder = build .. "/lidc/LIDC-IDRI/LIDC-IDRI-0001"
+local folder = real.unpacked "ct" .. "/LIDC-IDRI/LIDC-IDRI-0001"
 local one = assert(engine.index(folder)).series[1]
 local series, marks = assert(engine.read_series(one.files)), assert(engine.read_marks(one.xml))
 local info = series:info()

@@ -2,19 +2,9 @@
 local t = require "tap"
 local data = require "hilum.data"
 local engine = require "hilum.engine"
+local real = require "real"
 
-local shared = os.getenv "HILUM_SHARED" or (os.getenv "HILUM_SOURCE" or ".") .. "/../shared"
-local build = os.getenv "HILUM_BUILD"
-local script = shared .. "/lidc/unpack.sh"
-local file = io.open(script)
-if not file or not build then t.skip_all("no LIDC material in " .. shared) end
-file:close()
-if not os.execute(string.format("sh '%s' '%s/lidc' ct", script, build)) then
-  t.ok(false, "unpacking the CT series")
-  t.done()
-end
-
-local folder = build .. "/lidc/LIDC-IDRI"
+local folder = real.unpacked "ct" .. "/LIDC-IDRI"
 local report = assert(data.agreement(folder))
 t.is(#report.cases, 5, "two scans: five findings")
 t.same(report.readers, { ["4"] = 4, ["1"] = 1 }, "four by all readers, one by one")
