@@ -517,7 +517,8 @@ local function describe_field(name, k, indent, lines)
   local doc = k.doc and "; " .. k.doc or ""
   local inner = k.fields and k or k.of and k.of.fields and k.optional and k.of
   if inner then
-    lines[#lines + 1] = string.format("%s%s = { -- %s%s", indent, name, needed:gsub("; $", ""), doc)
+    local note = needed .. (k.doc or "")
+    lines[#lines + 1] = string.format("%s%s = {%s", indent, name, note ~= "" and " -- " .. note or "")
     describe_fields(inner.fields, inner.names, indent .. "  ", lines)
     lines[#lines + 1] = indent .. "},"
     return

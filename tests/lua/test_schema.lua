@@ -228,7 +228,7 @@ t.raises(function() with(v, "out", "x") end, 'out: expected an integer .* got "x
 local text = schema.describe(conv)
 t.like(text, "^%-%- A convolution.\nt.conv {\n  out = nil, %-%- required; an integer >= 1 and <= 1024; channels\n",
   "describe starts with what it is, in the order of the declaration")
-t.like(text, "\n  heads = { %-%- ", "records are shown with their fields")
+t.like(text, "\n  heads = {\n", "records are shown with their fields")
 t.ok(load((text:gsub("^%-%-[^\n]*\n", "return ")), "=describe", "t", { t = { conv = function(x) return x end } }),
   "a description is Lua")
 t.like(schema.describe(chain), "positional entries: each a value of the family 't.layer'", "children are described")
