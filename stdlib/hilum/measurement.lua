@@ -7,6 +7,7 @@
 local cost = require "hilum.cost"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
+local json = require "hilum.json"
 local loss = require "hilum.loss"
 local nn = require "hilum.nn"
 local problem = require "hilum.problem"
@@ -16,18 +17,19 @@ local measurement = {}
 
 -- ---- lines of a peer ----
 
--- A value of a line of JSON as a program prints it that measures in the same terms.
-local function field(line, name)
-  local number = line:match('"' .. name .. '"%s*:%s*"?%[?%s*([%d.eE+-]+)')
-  return number and math.tointeger(tonumber(number)) or line:match('"' .. name .. '"%s*:%s*"([^"]*)"')
-end
-
 local nets = { iunet = "iUNet", unet = "UNet", ["iunet-rebuilt"] = "iUNet", ["iunet-stored"] = "iUNet" }
 
+-- A whole number, given as such, as text, or as the first of a list of equal ones.
+local function whole(x)
+  if type(x) == "table" then x = x[1] end
+  return math.tointeger(tonumber(x))
+end
+
 local function peer_row(line, path, i)
-  local row = { who = field(line, "who"), net = nets[field(line, "net") or ""], size = field(line, "size"),
-    blocks = field(line, "blocks"), parameters = field(line, "parameters"),
-    resident = field(line, "peak_above_start_bytes"), peer = true }
+  local given = json.decode(line)
+  if type(given) ~= "table" then given = {} end
+  local row = { who = given.who, net = nets[given.net], size = whole(given.size), blocks = whole(given.blocks),
+    parameters = whole(given.parameters), resident = whole(given.peak_above_start_bytes), peer = true }
   for _, name in ipairs { "who", "net", "size", "blocks", "parameters", "resident" } do
     if not row[name] then
       return nil, problem.new("format", string.format("%s, line %d: no %s (expected a line of JSON with who, net, "
