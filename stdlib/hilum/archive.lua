@@ -389,12 +389,14 @@ function archive.describe(run)
     { "  best", dice_text(r.best) },
     { "Dice, training", dice_text(r.train) },
     { "  between readers", said("%.3f", agreement.mean) },
+  }
+  add_metrics(lines, s.metrics)
+  for _, line in ipairs {
     { "memory", joined(said("planned %s", bytes_text(memory.planned)), said("measured %s",
       bytes_text(memory.measured))) },
     { "made", joined(said("%s", s.created), said("%s", s.host), said("%s", s.cpu), said("%d threads", s.threads)) },
     { "with", versions_text(s.versions) },
-  }
-  add_metrics(lines, s.metrics)
+  } do lines[#lines + 1] = line end
   local text = {}
   for _, line in ipairs(lines) do
     if line[2] then text[#text + 1] = string.format("%-18s %s\n", line[1], line[2]) end
