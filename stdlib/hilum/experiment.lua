@@ -37,6 +37,10 @@ local fields = {
       epochs = schema.int { min = 1, max = 100000, doc = "times through the training cases" },
       batch = schema.int { min = 1, max = 4096, doc = "cases in a step" },
       precision = schema.one_of { "f32", default = "f32" },
+      average = schema.optional(schema.number { above = 0, below = 1,
+        doc = "decay of a moving average of the weights, 0.999 for example: what is evaluated and kept as the best" }),
+      patience = schema.optional(schema.int { min = 1,
+        doc = "epochs without a better validation Dice after which training ends early" }),
       memory_gib = schema.optional(schema.number { above = 0,
         doc = "budget of a step: to keep it, couplings of an invertible network go through slabs of z, more slowly" }),
       guard = schema.optional(schema.record {

@@ -232,6 +232,19 @@ function trainer:averages()
   return weights
 end
 
+--- Exchanges the weights with their moving averages, if the trainer keeps them: what is predicted from then on is the
+--- averages', until the next call.
+function trainer:swap_averages()
+  for i, t in ipairs(self.parameters) do
+    local average, weight = self.states[i].tensors.average, t.parameter.tensor
+    if average then
+      local held <close> = weight:clone()
+      weight:copy_(average)
+      average:copy_(held)
+    end
+  end
+end
+
 --- The optimiser's tensors by name, and how many steps it has made.
 function trainer:state()
   local tensors = {}

@@ -39,7 +39,8 @@ function train.prepare(spec)
   local net = model.new(spec.model, { seed = spec.seed })
   local limit = spec.train.memory_gib
   local step, err = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
-    size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30) }
+    size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30),
+    average = spec.train.average }
   if not step then error(err, 0) end
   local ready = { net = net, step = step, plan = step:plan() }
   local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop),
@@ -266,6 +267,7 @@ local function note_epoch(s, row)
     s.best, state.best_epoch, state.best_dice = row.dice_validation, row.epoch, row.dice_validation
     keep_best(s)
   end
+  s.step:swap_averages()
 end
 
 -- Writes the whole run; on failure the file of the epoch before stays.
@@ -284,6 +286,7 @@ local function one_epoch(s, epoch)
   local start = engine.clock()
   local loss, rate = learn(s, epoch)
   if not loss then return nil, rate end
+  s.step:swap_averages() -- back in note_epoch, once the best are kept
   local known, err = measure(s, "training Dice", s.watched)
   if not known then return nil, err end
   local unknown
@@ -304,6 +307,7 @@ end
 -- What every metric says of every case with the last weights, and the panel.
 local function finish(s)
   local run, all = s.run, {}
+  s.step:swap_averages() -- and back at the end
   for i = 1, #s.set.cases do all[i] = i end
   local result, err = measure(s, "final evaluation", all, nil, s.spec.evaluate)
   if not result then return nil, err end
@@ -321,6 +325,7 @@ local function finish(s)
     column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil -- of the scale bar
     run.panel[#run.panel + 1] = column
   end)
+  s.step:swap_averages()
   if not fine then return nil, err end
   run.state.finished = true
   return true
@@ -334,8 +339,18 @@ local function kept(s, err)
   return problem.new(err.code, tostring(err) .. "\n" .. where)
 end
 
+-- True if the validation Dice has not grown for as many epochs as the experiment has patience for.
+local function has_stalled(s)
+  local patience, state = s.spec.train.patience, s.run.state
+  if not patience or state.epoch == 0 or state.epoch - state.best_epoch < patience then return false end
+  s.bar:say(string.format("stopped after epoch %d: the validation Dice has not grown since epoch %d", state.epoch,
+    state.best_epoch))
+  return true
+end
+
 local function loop(s, o)
   for epoch = s.run.state.epoch + 1, s.spec.train.epochs do
+    if has_stalled(s) then break end
     local row, err = one_epoch(s, epoch)
     if not row then return nil, kept(s, err) end
     note_epoch(s, row)

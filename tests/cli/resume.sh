@@ -25,7 +25,7 @@ return hl.experiment {
   },
   loss = hl.loss.multiscale { term = hl.loss.dice {} + hl.loss.bce {}, weights = "learned" },
   optim = hl.optim.adamw { rate = hl.schedule.plateau { from = 3e-3, patience = 2 } },
-  train = { epochs = $epochs, batch = 2, guard = { every = 3 } },
+  train = { epochs = $epochs, batch = 2, guard = { every = 3 }, average = 0.9 },
 }
 END
 echo 'return { heads = { scales = { 1, 2 } } }' >own.lua

@@ -134,6 +134,27 @@ local set, reason = train.data(spec_of { data = few }, progress.new { bar = fals
 t.is(set, nil, "one patient cannot be divided")
 t.like(tostring(reason), "2 cases of 1 patient; training and validation need at least two patients", "and says so")
 
+-- ---- averages of the weights, and patience ----
+
+do
+  local plain = assert(start(spec_of(), "plain.h5"))
+  local averaged = assert(start(spec_of { train = { epochs = 4, batch = 4, average = 0.8 } }, "averaged.h5"))
+  local same, kept = true, false
+  for name, w in pairs(plain.weights.last) do
+    same = same and w:same(averaged.weights.last[name])
+    kept = kept or not averaged.weights.best[name]:same(plain.weights.best[name])
+  end
+  t.ok(same, "averages do not change the training by a bit")
+  t.ok(kept, "but what is kept as the best")
+  t.ok(averaged.curves.epoch.dice_validation[4] ~= plain.curves.epoch.dice_validation[4], "and what is evaluated")
+  local still = assert(start(spec_of { optim = hl.optim.adam { rate = 1e-12 },
+    train = { epochs = 40, batch = 4, patience = 2 } }, "still.h5"))
+  t.is(#still.curves.epoch.epoch, 3, "nothing is learnt: after two more epochs it ends")
+  t.is(still.state.finished, true, "as a finished run")
+  local log = archive.run_read(folder .. "/still.h5").log
+  t.ok(table.concat(log, "\n"):find("stopped after epoch 3", 1, true), "which the log says")
+end
+
 t.done(function()
   for _, name in ipairs(files) do os.remove(name) end
   os.remove(folder .. "/never")

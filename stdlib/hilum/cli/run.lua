@@ -173,7 +173,10 @@ end
 
 -- Nothing is left to train.
 local function is_done(archived, spec)
-  return archived ~= nil and archived.state.finished == true and archived.state.epoch >= spec.train.epochs
+  local state = archived and archived.state
+  if not state or not state.finished then return false end
+  local patience = spec.train.patience
+  return state.epoch >= spec.train.epochs or patience ~= nil and state.epoch - state.best_epoch >= patience
 end
 
 -- Carries a measurement out: its table to the screen, an archive that holds its rows, its figure.
