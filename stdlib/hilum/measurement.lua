@@ -92,6 +92,7 @@ end
 local function row_of(self, c)
   collectgarbage()
   collectgarbage()
+  engine.reset_peak() -- gives back what was kept of the one before
   engine.reset_resident()
   local r = cost.of_steps { net = network(self, c), size = { c.size, c.size, c.size }, n = 1, loss = loss.dice {},
     steps = self.steps }
