@@ -145,7 +145,8 @@ static void stretch_range(int64_t begin, int64_t end, void *ctx) {
 
 static hl_status run_stretches(const hl_call *c, const hl_kernel *k, hl_tensor *const *in,
                                hl_tensor *const *out) {
-  stretches j = {.attrs = c->attrs, .run = k->stretch, .to = hl_tensor_bf16(out[0])};
+  const void *attrs = c->op->attr_size == 0 ? NULL : c->attrs; /* as in a program */
+  stretches j = {.attrs = attrs, .run = k->stretch, .to = hl_tensor_bf16(out[0])};
   const hl_desc *operand[HL_OPERANDS];
   for (int i = 0; i < c->n_in; i++) {
     operand[i] = &c->in[i];

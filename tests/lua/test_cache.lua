@@ -168,7 +168,7 @@ local done, failed = {}, {}
 local fine = engine.apart(5, function(i)
   if i == 2 then return nil, { code = "io", message = "two" } end
   if i == 3 then error "three" end
-  if i == 4 then os.exit(7) end
+  if i == 4 then os.exit(7, true) end
 end, function(i, why) done[i], failed[i] = true, why end, { processes = 2 })
 t.ok(fine, "work in other processes ends")
 t.is(#done, 5, "each piece is told")

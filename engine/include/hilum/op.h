@@ -96,7 +96,8 @@ HL_MUST_CHECK hl_status hl_emit(hl_program *p, const hl_op *op, const void *attr
                                 const hl_var *in, int n_out, hl_var *out, hl_err *e);
 
 /* An elementwise kernel on a stretch: n contiguous numbers of every input, as the output sees them,
- * give n numbers of the output. y may be an input that the op names in `inplace`. */
+ * give n numbers of the output. y may be an input that the op names in `inplace`; attrs is NULL for
+ * an op without attributes. */
 typedef void (*hl_stretch)(const void *attrs, const float *const *in, float *y, int64_t n);
 
 /* Kernel of one device. Tensors are dense; out[0] may share its storage with an input that the op
