@@ -122,6 +122,29 @@ lua_Number hll_opt_number(lua_State *L, int idx, const char *key, lua_Number fal
   return v;
 }
 
+void hll_check_vector(lua_State *L, int idx, const char *key, lua_Number *v, int n) {
+  if (lua_getfield(L, idx, key) != LUA_TTABLE || luaL_len(L, -1) != n)
+    luaL_argerror(L, idx, lua_pushfstring(L, "%s must be a list of %d numbers", key, n));
+  for (int i = 0; i < n; i++) {
+    lua_geti(L, -1, i + 1);
+    v[i] = luaL_checknumber(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+void hll_opt_vector(lua_State *L, int idx, const char *key, lua_Number *v, int n) {
+  int type = lua_getfield(L, idx, key);
+  lua_pop(L, 1);
+  if (type != LUA_TNIL) hll_check_vector(L, idx, key, v, n);
+}
+
+void hll_set_defined(lua_State *L, const char *key, lua_Number v) {
+  if (v != v) return;
+  lua_pushnumber(L, v);
+  lua_setfield(L, -2, key);
+}
+
 void hll_push_shape(lua_State *L, const hl_shape *s) {
   lua_createtable(L, s->rank, 0);
   for (int i = 0; i < s->rank; i++) {

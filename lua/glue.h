@@ -43,6 +43,12 @@ void hll_check_shape(lua_State *L, int idx, hl_shape *s);
 /* Field `key` of the table at `idx` as a string or number, or the default. */
 const char *hll_opt_field(lua_State *L, int idx, const char *key, const char *fallback);
 lua_Number hll_opt_number(lua_State *L, int idx, const char *key, lua_Number fallback);
+/* Field `key` of the table at `idx`: a list of n numbers, into v; raises. */
+void hll_check_vector(lua_State *L, int idx, const char *key, lua_Number *v, int n);
+/* The same; without the field v stays. */
+void hll_opt_vector(lua_State *L, int idx, const char *key, lua_Number *v, int n);
+/* Sets a field of the table on top of the stack; NaN is nothing. */
+void hll_set_defined(lua_State *L, const char *key, lua_Number v);
 /* Pushes a list of the dimensions. */
 void hll_push_shape(lua_State *L, const hl_shape *s);
 

@@ -9,23 +9,9 @@
 
 #include <string.h>
 
-/* Field `key` of the table at `idx`: a list of n numbers, into v; without it v stays. */
-static void opt_vector(lua_State *L, int idx, const char *key, double *v, int n) {
-  if (lua_getfield(L, idx, key) != LUA_TNIL) {
-    if (!lua_istable(L, -1) || luaL_len(L, -1) != n)
-      luaL_argerror(L, idx, lua_pushfstring(L, "%s must be a list of %d numbers", key, n));
-    for (int i = 0; i < n; i++) {
-      lua_geti(L, -1, i + 1);
-      v[i] = luaL_checknumber(L, -1);
-      lua_pop(L, 1);
-    }
-  }
-  lua_pop(L, 1);
-}
-
 static void check_size(lua_State *L, int idx, const char *key, int64_t size[3]) {
   double v[3] = {0, 0, 0};
-  opt_vector(L, idx, key, v, 3);
+  hll_opt_vector(L, idx, key, v, 3);
   for (int a = 0; a < 3; a++) {
     if (!(v[a] >= 1 && v[a] <= 1 << 20))
       luaL_argerror(L, idx, lua_pushfstring(L, "%s must be three whole numbers, 1 or more", key));
@@ -80,8 +66,8 @@ static int l_sample_affine(lua_State *L) {
   int64_t size[3];
   double matrix[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, offset[3] = {0, 0, 0};
   check_size(L, 2, "size", size);
-  opt_vector(L, 2, "matrix", matrix, 9);
-  opt_vector(L, 2, "offset", offset, 3);
+  hll_opt_vector(L, 2, "matrix", matrix, 9);
+  hll_opt_vector(L, 2, "offset", offset, 3);
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
   return done(L, hl_sample_affine(box, src, size, matrix, offset, &how, &e), &e, box);
@@ -93,7 +79,7 @@ static int l_gaussian(lua_State *L) {
   hl_gaussian g = {.truncate = hll_opt_number(L, 2, "truncate", 4),
                    .boundary = check_boundary(L, 2),
                    .outside = hll_opt_number(L, 2, "outside", 0)};
-  opt_vector(L, 2, "sigma", g.sigma, 3);
+  hll_opt_vector(L, 2, "sigma", g.sigma, 3);
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
   return done(L, hl_filter_gaussian(box, src, &g, &e), &e, box);
@@ -124,8 +110,8 @@ static hl_grid check_grid(lua_State *L, int idx, const char *key, const int64_t 
     memcpy(g.size, size, sizeof g.size);
   else
     check_size(L, at, "size", g.size);
-  opt_vector(L, at, "spacing_mm", g.spacing_mm, 3);
-  opt_vector(L, at, "origin_mm", g.origin_mm, 3);
+  hll_opt_vector(L, at, "spacing_mm", g.spacing_mm, 3);
+  hll_opt_vector(L, at, "origin_mm", g.origin_mm, 3);
   g.z_mm = opt_slices(L, at, g.size[0]);
   lua_replace(L, at); /* the positions stay on the stack as long as the grid is used */
   return g;
@@ -179,7 +165,7 @@ static int l_mask_distance(lua_State *L) {
   hl_tensor *mask = hll_check_tensor(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   double spacing_mm[3] = {1, 1, 1};
-  opt_vector(L, 2, "spacing_mm", spacing_mm, 3);
+  hll_opt_vector(L, 2, "spacing_mm", spacing_mm, 3);
   hl_dtype type = check_type(L, 2, "type", "f32");
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
@@ -193,7 +179,7 @@ static int measured(lua_State *L,
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "spacing_mm");
-  opt_vector(L, lua_gettop(L), "spacing_mm", spacing_mm, 3);
+  hll_opt_vector(L, lua_gettop(L), "spacing_mm", spacing_mm, 3);
   hl_err e = {0};
   if (measure(&result, mask, spacing_mm, &e) != HL_OK) return hll_raise(L, &e);
   lua_pushnumber(L, result);
@@ -208,12 +194,6 @@ static int l_mask_longest(lua_State *L) {
   return measured(L, hl_mask_longest_mm);
 }
 
-static void set_number(lua_State *L, const char *key, double v) {
-  if (v != v) return; /* no such thing: nil */
-  lua_pushnumber(L, v);
-  lua_setfield(L, -2, key);
-}
-
 /* { voxels, mean, sd, skewness, kurtosis, min, max, p5 … p95 }; of an empty mask voxels alone */
 static int l_mask_inside(lua_State *L) {
   hl_inside s;
@@ -224,12 +204,12 @@ static int l_mask_inside(lua_State *L) {
   lua_pushinteger(L, s.voxels);
   lua_setfield(L, -2, "voxels");
   if (s.voxels == 0) return 1;
-  set_number(L, "mean", s.mean);
-  set_number(L, "sd", s.sd);
-  set_number(L, "skewness", s.skewness);
-  set_number(L, "kurtosis", s.kurtosis);
-  set_number(L, "min", s.min);
-  set_number(L, "max", s.max);
+  hll_set_defined(L, "mean", s.mean);
+  hll_set_defined(L, "sd", s.sd);
+  hll_set_defined(L, "skewness", s.skewness);
+  hll_set_defined(L, "kurtosis", s.kurtosis);
+  hll_set_defined(L, "min", s.min);
+  hll_set_defined(L, "max", s.max);
   for (int i = 0; i < HL_PERCENTILES; i++) {
     lua_pushfstring(L, "p%d", (int)hl_percentiles[i]);
     lua_pushnumber(L, s.percentile[i]);

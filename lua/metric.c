@@ -38,30 +38,13 @@ static int l_dice(lua_State *L) {
   return push_overlap(L, &o);
 }
 
-static void check_spacing(lua_State *L, int idx, double spacing[3]) {
-  luaL_checktype(L, idx, LUA_TTABLE);
-  if (lua_getfield(L, idx, "spacing_mm") != LUA_TTABLE || luaL_len(L, -1) != 3)
-    luaL_argerror(L, idx, "spacing_mm must be a list of three numbers");
-  for (int i = 0; i < 3; i++) {
-    lua_geti(L, -1, i + 1);
-    spacing[i] = luaL_checknumber(L, -1);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
-static void set_number(lua_State *L, const char *key, double v) {
-  if (isnan(v)) return;
-  lua_pushnumber(L, v);
-  lua_setfield(L, -2, key);
-}
-
 static int l_surface(lua_State *L) {
   hl_tensor *a = hll_check_tensor(L, 1), *b = hll_check_tensor(L, 2), *valid = opt_tensor(L, 3);
   hl_surface_options o;
   hl_surface s;
   hl_err e = {0};
-  check_spacing(L, 4, o.spacing_mm);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  hll_check_vector(L, 4, "spacing_mm", o.spacing_mm, 3);
   o.percentile = hll_opt_number(L, 4, "percentile", 95);
   o.tolerance_mm = hll_opt_number(L, 4, "tolerance_mm", 1);
   o.threshold = hll_opt_number(L, 4, "threshold", 0.5);
@@ -71,12 +54,12 @@ static int l_surface(lua_State *L) {
   lua_setfield(L, -2, "size_a");
   lua_pushinteger(L, s.size_b);
   lua_setfield(L, -2, "size_b");
-  set_number(L, "hausdorff", s.hausdorff);
-  set_number(L, "from_a", s.from_a);
-  set_number(L, "percentile", s.percentile);
-  set_number(L, "mean", s.mean);
-  set_number(L, "mean_from_a", s.mean_from_a);
-  set_number(L, "dice", s.dice);
+  hll_set_defined(L, "hausdorff", s.hausdorff);
+  hll_set_defined(L, "from_a", s.from_a);
+  hll_set_defined(L, "percentile", s.percentile);
+  hll_set_defined(L, "mean", s.mean);
+  hll_set_defined(L, "mean_from_a", s.mean_from_a);
+  hll_set_defined(L, "dice", s.dice);
   return 1;
 }
 
@@ -85,7 +68,8 @@ static int l_border(lua_State *L) {
   double spacing[3];
   hl_overlap o;
   hl_err e = {0};
-  check_spacing(L, 4, spacing);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  hll_check_vector(L, 4, "spacing_mm", spacing, 3);
   double threshold = hll_opt_number(L, 4, "threshold", 0.5);
   double width = hll_opt_number(L, 4, "width_mm", 2);
   if (hl_border_measure(a, b, valid, threshold, spacing, width, &o, &e) != HL_OK)
@@ -117,8 +101,8 @@ static int l_calibration(lua_State *L) {
     lua_createtable(L, 0, 3);
     lua_pushinteger(L, count[i]);
     lua_setfield(L, -2, "count");
-    set_number(L, "mean", count[i] == 0 ? NAN : sum[i] / (double)count[i]);
-    set_number(L, "share", count[i] == 0 ? NAN : (double)hits[i] / (double)count[i]);
+    hll_set_defined(L, "mean", count[i] == 0 ? NAN : sum[i] / (double)count[i]);
+    hll_set_defined(L, "share", count[i] == 0 ? NAN : (double)hits[i] / (double)count[i]);
     lua_seti(L, -2, i + 1);
   }
   return 1;

@@ -161,17 +161,6 @@ static int l_nodules_mask(lua_State *L) {
   return status == HL_OK ? 1 : hll_raise(L, &e);
 }
 
-static void check_vector(lua_State *L, int idx, const char *key, lua_Number *v, int n) {
-  if (lua_getfield(L, idx, key) != LUA_TTABLE || luaL_len(L, -1) != n)
-    luaL_argerror(L, idx, lua_pushfstring(L, "%s must be a list of %d numbers", key, n));
-  for (int i = 0; i < n; i++) {
-    lua_geti(L, -1, i + 1);
-    v[i] = luaL_checknumber(L, -1);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
-
 static hl_resampling check_resampling(lua_State *L, int idx, const char *key) {
   const char *name = hll_opt_field(L, idx, key, "linear");
   hl_resampling kind = hl_resampling_by_name(name);
@@ -185,9 +174,9 @@ static hl_crop_options check_crop(lua_State *L, int idx) {
   hl_crop_options o = {0};
   lua_Number size[3];
   luaL_checktype(L, idx, LUA_TTABLE);
-  check_vector(L, idx, "size", size, 3);
-  check_vector(L, idx, "spacing_mm", o.spacing_mm, 3);
-  check_vector(L, idx, "window_hu", o.window_hu, 2);
+  hll_check_vector(L, idx, "size", size, 3);
+  hll_check_vector(L, idx, "spacing_mm", o.spacing_mm, 3);
+  hll_check_vector(L, idx, "window_hu", o.window_hu, 2);
   o.image = check_resampling(L, idx, "image");
   o.masks = check_resampling(L, idx, "masks");
   for (int a = 0; a < 3; a++) {

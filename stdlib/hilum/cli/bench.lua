@@ -45,20 +45,11 @@ local function gibibytes(text)
   error(problem.new("usage", string.format("--memory-gib: expected a number above 0, got '%s'", text)), 0)
 end
 
-local function choice(given, name, allowed)
-  local word = given[name] or allowed[1]
-  for _, one in ipairs(allowed) do
-    if word == one then return word end
-  end
-  error(problem.new("usage", string.format("--%s: expected one of %s, got '%s'", name, table.concat(allowed, ", "),
-    word)), 0)
-end
-
 -- The networks of the comparison: convolution in → network → 1×1×1 convolution out.
-local function network(given)
+local function network(given, command)
   local channels = numbers(given.channels or CHANNELS, "channels")
   local strides = strides_of(given.strides or string.rep("2,2,2", #channels - 1, "/"))
-  if choice(given, "net", { "iunet", "unet" }) == "unet" then
+  if options.choice(command, given, "net", { "iunet", "unet" }) == "unet" then
     return nn.unet { channels = channels, strides = strides }
   end
   local blocks, couplings = numbers(given.blocks or "2", "blocks")[1], {}
@@ -67,7 +58,7 @@ local function network(given)
     nn.conv { out = channels[1] },
     nn.iunet {
       channels = channels, couplings = couplings, strides = strides,
-      backprop = choice(given, "backprop", { "rebuild", "store" }),
+      backprop = options.choice(command, given, "backprop", { "rebuild", "store" }),
     },
   }
 end
@@ -103,10 +94,10 @@ end
 local function train(given, command)
   local size, n = size_of(given.size or "64"), options.number(command, given, "batch", 1, 1)
   local steps = options.number(command, given, "steps", 3, 1)
-  local wanted = losses_known[choice(given, "loss", { "dice", "dice+bce" })]()
-  choice(given, "dtype", { "f32" })
+  local wanted = losses_known[options.choice(command, given, "loss", { "dice", "dice+bce" })]()
+  options.choice(command, given, "dtype", { "f32" })
   if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
-  local net = network(given)
+  local net = network(given, command)
   local batch, case = data_of(given, n, size)
   local result = cost.of_steps { net = net, size = size, n = n, batch = batch, loss = wanted, steps = steps,
     budget = gibibytes(given["memory-gib"]), each = not given.json and function(i, seconds, loss_now)

@@ -46,9 +46,10 @@ local function layers_of(self, b, channels, out)
       norm = self.norm ~= "none" and { kind = self.norm, name = string.format("norm[%d]", i),
         slope = on_the_way and slope_of(self) or 1, groups = self.groups, zero = self.zero and last } or nil,
       activate = function(x)
-        return self.norm ~= "none" and on_the_way and x or activate(self, x)
+        if self.norm == "none" or not on_the_way then x = activate(self, x) end
+        return last and x or b:scope(string.format("dropout[%d]", i), b.dropout, b, x,
+          { rate = self.dropout, channels = true }) -- whole channels: the same in each slab
       end,
-      dropout = not last and self.dropout > 0 and self.dropout or nil,
     }
   end
   return list
@@ -80,13 +81,10 @@ return schema.constructor("hl.nn.inner", {
   end,
   methods = {
     build = function(self, b, x, out)
-      for i, layer in ipairs(layers_of(self, b, x.shape[2], out)) do
+      for _, layer in ipairs(layers_of(self, b, x.shape[2], out)) do
         x = basic.convolution(b, x, layer:convolution())
         if layer.norm then x = norms.apply(b, x, layer.norm) end
         x = layer.activate(x)
-        if layer.dropout then
-          x = b:scope(string.format("dropout[%d]", i), b.dropout, b, x, { rate = layer.dropout, channels = true })
-        end
       end
       return x
     end,

@@ -33,17 +33,11 @@ local function convolved(pass, i, first, last)
   return basic.convolution(pass.b, x, layer:convolution { padding = { 0, layer.kernel[2] // 2, layer.kernel[3] // 2 } })
 end
 
--- Whole channels are dropped, the same in each slab.
-local function dropped(pass, i, y, rate)
-  return pass.b:scope(string.format("dropout[%d]", i), pass.b.dropout, pass.b, y, { rate = rate, channels = true })
-end
-
 -- The same after normalisation, activation and dropout.
 function after(pass, i, first, last)
   local layer, y = pass.layers[i], convolved(pass, i, first, last)
   if layer.norm then y = norms.given(pass.b, y, layer.norm, pass.statistics[i]) end
-  y = layer.activate(y)
-  return layer.dropout and dropped(pass, i, y, layer.dropout) or y
+  return layer.activate(y)
 end
 
 -- Calls visit(first, last) for each slab.
@@ -64,7 +58,7 @@ end
 
 --- F of x, slab by slab: calls put(part, first) with slices of the result and where they begin.
 --- layers: list of { kernel, norm = what norms.apply takes or nil, convolution = function(layer, { padding }) what
---- basic.convolution takes, activate = function(y) }.
+--- basic.convolution takes, activate = function(y), with what follows it }.
 function stream.run(b, x, layers, thickness, put)
   local begun = basic.convolution(b, x, layers[1]:convolution())
   local pass = { b = b, begun = begun, layers = layers, depth = x.shape[3], statistics = {} }
