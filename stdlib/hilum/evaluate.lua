@@ -8,22 +8,28 @@ local evaluate = {}
 local PANEL = 6 -- columns of the panel
 
 -- What the metrics say of one case, by their names; nothing where one is not defined or needs a spacing that the
--- images do not have.
-local function measures(metrics, batch, prediction, spacing_mm)
+-- images do not have. Its volumes, at the threshold: in mm³, or in voxels where there is no spacing.
+local function measures(o, batch, prediction)
+  local spacing = o.spacing_mm
   local m, found = metric.case { prediction = prediction, truth = batch.truth, valid = batch.valid,
-    spacing_mm = spacing_mm }, {}
-  for _, one in ipairs(metrics or {}) do
-    if spacing_mm or not one.in_mm then found[one:name()] = one:measure(m) end
+    spacing_mm = spacing }, {}
+  for _, one in ipairs(o.metrics) do
+    if spacing or not one.in_mm then found[one:name()] = one:measure(m) end
   end
+  local counts, unit = m:overlap(o.threshold), spacing and "_mm3" or "_voxels"
+  local voxel = spacing and spacing[1] * spacing[2] * spacing[3] or 1
+  found["truth" .. unit], found["predicted" .. unit] = counts.truth * voxel, counts.predicted * voxel
   return found
 end
 
 --- Dice and loss of each of the cases (indices), one by one and without augmentation. o: { feed, evaluator
 --- (of batches of one), threshold; optional: visit = function(case, batch, prediction, dice), step = function(i, n),
---- metrics = list, spacing_mm }. Returns { dice = { [case] = number }, measured = { [case] = { [metric's name] =
---- number } }, mean, median, loss = mean, empty = number of cases without truth }; or nil and a problem.
+--- metrics = list, spacing_mm, calibrated = { [case] = true } }. Returns { dice = { [case] = number }, measured =
+--- { [case] = { [metric's name] = number } }, mean, median, loss = mean, empty = number of cases without truth,
+--- calibration = of the calibrated cases together, as metric.calibration gives it }; or nil and a problem.
 function evaluate.cases(cases, o)
   local result, values, loss = { dice = {}, measured = {}, empty = 0 }, {}, 0
+  local calibration = o.calibrated and metric.calibrator()
   for i, case in ipairs(cases) do
     local batch, err = o.feed:fill { case }
     if not batch then return nil, err end
@@ -33,12 +39,16 @@ function evaluate.cases(cases, o)
     local prediction <close> = found.probability
     local dice, empty = metric.dice_of(prediction, batch.truth, batch.valid, o.threshold)
     result.dice[case], values[i], loss = dice, dice, loss + found.loss
-    if o.metrics then result.measured[case] = measures(o.metrics, batch, prediction, o.spacing_mm) end
+    if o.metrics then result.measured[case] = measures(o, batch, prediction) end
+    if calibration and o.calibrated[case] then
+      calibration:add(prediction, batch.truth, batch.valid)
+    end
     if empty then result.empty = result.empty + 1 end
     if o.visit then o.visit(case, batch, prediction, dice) end
     if o.step then o.step(i, #cases) end
   end
   local summary = metric.summary(values)
+  result.calibration = calibration and calibration:result()
   result.mean, result.median, result.loss = summary.mean, summary.median, loss / #cases
   return result
 end

@@ -1,6 +1,7 @@
 -- hl.experiment: the value a script returns; and loading such scripts.
 
 local args = require "hilum.args"
+local figure = require "hilum.figure"
 local metric = require "hilum.metric"
 local problem = require "hilum.problem"
 local sandbox = require "hilum.sandbox"
@@ -56,7 +57,8 @@ local fields = {
   },
   evaluate = schema.list(schema.value { family = "metric" }, { doc = "metrics of the validation cases",
     default = function() return { metric.dice {} } end }),
-  figures = schema.list(schema.one_of { "dice_curves", "slices" }, { default = { "dice_curves", "slices" } }),
+  figures = schema.list(schema.one_of(figure.names(figure.of_run)), { default = { "dice_curves", "slices" },
+    doc = "drawn at the end of a run" }),
 }
 
 local function shallow(t)

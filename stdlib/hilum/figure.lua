@@ -1,343 +1,49 @@
--- Figures of a run, drawn from its table (archive.run_read) alone. Numbers are worked out here, the templates in
+-- Figures, drawn from archives (archive.run_read) alone. Numbers are worked out in figure/*.lua, the templates in
 -- plots/ draw them.
 --
---   local files, err = figure.dice_curves(run, "run-dice")   -- { "run-dice.svg", "run-dice.png" }
+--   local files, err = figure.draw("dice_curves", run, "run-dice")      -- { "run-dice.svg", "run-dice.png" }
+--   local files, err = figure.draw("methods", { a, b, c }, "methods", { "svg", "pdf" })
 
-local contour = require "hilum.contour"
-local gnuplot = require "hilum.gnuplot"
 local problem = require "hilum.problem"
-local scales = require "hilum.figure.scale"
+local suggest = require "hilum.suggest"
 
 local figure = {}
 
-local function finite(x)
-  return type(x) == "number" and x == x and x ~= math.huge and x ~= -math.huge
+--- Their names and what they show, in the order in which a report has them: of one run; of several; of a measurement.
+figure.of_run = {
+  { "dice_curves", "Dice of training and validation over the epochs, with the agreement of the readers" },
+  { "slices", "image, annotation and prediction of nodules from the worst to the best" },
+}
+figure.of_runs = {
+}
+figure.of_measurement = {
+  { "memory", "peak memory of a training step over depth and size" },
+}
+
+--- The names of a list of figures.
+function figure.names(list)
+  local names = {}
+  for i, one in ipairs(list) do names[i] = one[1] end
+  return names
 end
 
-local function fields(value)
-  return type(value) == "table" and value or {}
+local modules = { slices = "panel" } -- where it is not the figure's own name
+
+local known = {}
+for _, list in ipairs { figure.of_run, figure.of_runs, figure.of_measurement } do
+  for _, one in ipairs(list) do known[one[1]] = true end
 end
 
--- ---- Dice over epochs ----
-
--- { epoch, Dice } for every epoch that has both.
-local function points(columns, name)
-  local epochs, values, list = fields(columns.epoch), fields(columns[name]), {}
-  for row, epoch in ipairs(epochs) do
-    if finite(epoch) and finite(values[row]) then list[#list + 1] = { epoch, values[row] } end
+--- Draws the named figure of a run, or of a list of runs, to BASENAME.svg and so on. formats: any of "svg", "png" and
+--- "pdf" (default: the first two). Returns the list of written files; or nil and a problem, of the code "data" where
+--- the archive holds nothing to be drawn. An unknown name raises.
+function figure.draw(name, what, basename, formats)
+  if not known[name] then
+    local all = {}
+    for one in pairs(known) do all[#all + 1] = one end
+    problem.raise("argument", string.format("'%s' is no figure%s", tostring(name), suggest.hint(tostring(name), all)))
   end
-  return list
-end
-
-local function best_of(list)
-  local best
-  for _, point in ipairs(list) do
-    if not best or point[2] > best[2] then best = point end
-  end
-  return best
-end
-
--- A round distance so that there are about ten tics.
-local function tics(span)
-  local step = 1
-  while span / step > 12 do
-    local first = tostring(step):sub(1, 1)
-    step = first == "2" and step * 5 // 2 or step * 2
-  end
-  return step
-end
-
--- Edges of the axes and what they show.
-local function frame(lists, agreement)
-  local first, last, low = math.huge, -math.huge, 1
-  for _, list in ipairs(lists) do
-    for _, point in ipairs(list) do
-      first, last, low = math.min(first, point[1]), math.max(last, point[1]), math.min(low, point[2])
-    end
-  end
-  if finite(agreement) then low = math.min(low, agreement) end
-  if first == last then first, last = first - 0.5, last + 0.5 end
-  local f = { width = 1200, height = 720, left = 110, right = finite(agreement) and 1030 or 1150, bottom = 96,
-    top = 570, x0 = first, x1 = last, dx = tics(last - first), y0 = math.max(0, math.floor(low * 10) / 10), y1 = 1 }
-  function f.x(epoch) return f.left + (epoch - f.x0) / (f.x1 - f.x0) * (f.right - f.left) end
-  function f.y(dice) return f.bottom + (dice - f.y0) / (f.y1 - f.y0) * (f.top - f.bottom) end
-  return f
-end
-
--- Height in pixels of a curve at x, or nil beside it.
-local function height_at(list, f, x)
-  for i = 1, #list - 1 do
-    local x0, x1 = f.x(list[i][1]), f.x(list[i + 1][1])
-    if x0 <= x and x <= x1 then
-      local share = x1 > x0 and (x - x0) / (x1 - x0) or 0
-      return f.y(list[i][2]) * (1 - share) + f.y(list[i + 1][2]) * share
-    end
-  end
-  return nil
-end
-
--- The lowest place above the axis for two lines of text from x0 to x1 where none of the curves runs through them.
-local function free_height(lists, f, x0, x1)
-  local heights = {}
-  for _, list in ipairs(lists) do
-    for i = 0, 12 do heights[#heights + 1] = height_at(list, f, x0 + (x1 - x0) * i / 12) end
-  end
-  table.sort(heights)
-  local y = f.bottom + 20
-  for _, h in ipairs(heights) do
-    if h > y - 20 and h < y + 46 then y = h + 26 end
-  end
-  return y
-end
-
-local function add_best(tables, f, best, lists)
-  tables.best, tables.best_left, tables.best_right = {}, {}, {}
-  if not best then return end
-  tables.best = { best, { best[1], f.y0 } }
-  local left = f.x(best[1]) > (f.left + f.right) / 2
-  local near, far = f.x(best[1]) + (left and -12 or 12), f.x(best[1]) + (left and -140 or 140)
-  local y = free_height(lists, f, math.min(near, far), math.max(near, far))
-  local side = left and tables.best_left or tables.best_right
-  side[1] = { near, y + 26, "best epoch" }
-  side[2] = { near, y, string.format("%d: %.3f", best[1], best[2]) }
-end
-
-local function add_readers(tables, f, agreement)
-  tables.readers, tables.readers_label = {}, {}
-  if not finite(agreement) then return end
-  tables.readers = { { f.x0, agreement }, { f.x1, agreement } }
-  for i, line in ipairs { "between", "readers", string.format("%.3f", agreement) } do
-    tables.readers_label[i] = { f.right + 12, f.y(agreement) + (2 - i) * 22, line }
-  end
-end
-
--- "629 nodules of 300 patients: 240 train, 60 validate; seed 7"
-local function note(run)
-  local split, parts = fields(run.split), {}
-  local nodules = #fields(run.cases)
-  if nodules > 0 then parts[1] = nodules == 1 and "1 nodule" or nodules .. " nodules" end
-  if type(split.train) == "table" and type(split.validation) == "table" then
-    parts[#parts + 1] = string.format("patients: %d training, %d validation", #split.train, #split.validation)
-  end
-  if run.seed ~= nil then parts[#parts + 1] = "seed " .. tostring(run.seed) end
-  return table.concat(parts, "  ·  ")
-end
-
---- Dice of training and validation over the epochs, with the best epoch (the first with the highest validation
---- Dice) and the agreement of the readers. Returns the list of written files, or nil, err.
-function figure.dice_curves(run, basename)
-  local columns = fields(fields(run.curves).epoch)
-  local train, validation = points(columns, "dice_train"), points(columns, "dice_validation")
-  if #train == 0 and #validation == 0 then
-    return nil, problem.new("data", "no epoch is complete: there is no Dice to be drawn")
-  end
-  local agreement = fields(run.interreader).mean
-  local f = frame({ train, validation }, agreement)
-  local tables = {
-    page = { { f.width, f.height, f.left, f.right, f.bottom, f.top, f.x0, f.x1, f.dx, f.y0, f.y1 } },
-    train = train, validation = validation, train_mark = #train == 1 and train or {},
-    title = { { f.left, f.height - 38, gnuplot.shortened(tostring(run.name or "run"), 60) } },
-    note = { { f.left, f.height - 74, note(run) } },
-    x_label = { { (f.left + f.right) / 2, 20, "epoch" } },
-    y_label = { { 26, (f.bottom + f.top) / 2, "mean Dice" } },
-  }
-  add_readers(tables, f, agreement)
-  add_best(tables, f, best_of(validation), { train, validation, tables.readers })
-  return gnuplot.draw("dice_curves", tables, basename)
-end
-
--- ---- the panel: image, annotation, prediction ----
-
-local LEVEL = 0.5 -- a voxel is predicted, and annotated, above it
-local SMALLEST = 24 -- side of a window in pixels of the image
-local MOST_COLUMNS = 8
-
--- A tensor [y,x] (or with axes of size 1 before) as values by row and column.
-local function picture(t, what)
-  local shape = type(t) == "userdata" and t.shape
-  if not shape or #shape < 2 then
-    return nil, problem.new("format", "the panel's " .. what .. " is not a picture")
-  end
-  local height, width, values = shape[#shape - 1], shape[#shape], t:table()
-  if #values ~= height * width or #values == 0 then
-    return nil, problem.new("format", "the panel's " .. what .. " is not one picture")
-  end
-  return { height = height, width = width, at = function(y, x) return values[(y - 1) * width + x] end }
-end
-
--- The three pictures of a column, of one size.
-local function pictures(column)
-  local set = {}
-  for _, what in ipairs { "image", "truth", "prediction" } do
-    local one, err = picture(fields(column)[what], what)
-    if not one then return nil, err end
-    if set.image and (one.height ~= set.image.height or one.width ~= set.image.width) then
-      return nil, problem.new("format", "the panel's image and " .. what .. " differ in size")
-    end
-    set[what] = one
-  end
-  return set
-end
-
--- Grows box { y0, y1, x0, x1 } to all that is above the level.
-local function cover(box, one)
-  for y = 1, one.height do
-    for x = 1, one.width do
-      if one.at(y, x) > LEVEL then
-        box.y0, box.y1 = math.min(box.y0 or y, y), math.max(box.y1 or y, y)
-        box.x0, box.x1 = math.min(box.x0 or x, x), math.max(box.x1 or x, x)
-      end
-    end
-  end
-end
-
--- Start of a stretch of `side` around low … high within 1 … n.
-local function start_of(low, high, side, n)
-  local start = (low + high) // 2 - side // 2 + 1
-  return math.max(1, math.min(start, n - side + 1))
-end
-
--- The part of the image that is shown: a square around all that is annotated or predicted, twice as wide, so that
--- nothing predicted is hidden; all of it where there is nothing.
-local function window(set)
-  local box, image = {}, set.image
-  cover(box, set.truth)
-  cover(box, set.prediction)
-  if not box.y0 then box.y0, box.y1, box.x0, box.x1 = 1, image.height, 1, image.width end
-  local extent = math.max(box.y1 - box.y0, box.x1 - box.x0) + 1
-  local side = math.max(SMALLEST, 2 * extent)
-  local height, width = math.min(side, image.height), math.min(side, image.width)
-  return { y = start_of(box.y0, box.y1, height, image.height), x = start_of(box.x0, box.x1, width, image.width),
-    height = height, width = width }
-end
-
--- Grey values 0 to 255 of the window, stretched between the image's own darkest and brightest.
-local function grey_rows(image, w)
-  local low, high = math.huge, -math.huge
-  for y = 1, image.height do
-    for x = 1, image.width do
-      local v = image.at(y, x)
-      if finite(v) then low, high = math.min(low, v), math.max(high, v) end
-    end
-  end
-  local scale, rows = high > low and 255 / (high - low) or 0, {}
-  for y = 1, w.height do
-    rows[y] = {}
-    for x = 1, w.width do
-      local v = image.at(w.y + y - 1, w.x + x - 1)
-      rows[y][x] = finite(v) and math.floor((v - low) * scale + 0.5) or 0
-    end
-  end
-  return rows
-end
-
--- Lines around a mask within the window, in the window's pixels from 0, 0.
-local function outline(mask, w)
-  local rows = {}
-  local lines = contour.lines(function(y, x)
-    local v = mask.at(w.y + y - 1, w.x + x - 1)
-    return finite(v) and v or 0
-  end, w.height, w.width, LEVEL)
-  for _, line in ipairs(lines) do
-    for _, point in ipairs(line) do rows[#rows + 1] = { point[1] - 1, point[2] - 1 } end
-    rows[#rows + 1] = {}
-  end
-  return rows
-end
-
-local function scale_bar(column, w)
-  local spacing = fields(column.spacing_mm)
-  return scales.bar(spacing[#spacing], w.width, w.height)
-end
-
-local function diameter_of(run, column)
-  if finite(column.diameter_mm) then return column.diameter_mm end
-  for _, case in ipairs(fields(run.cases)) do
-    if type(case) == "table" and case.id == column.id then return case.diameter_mm end
-  end
-  return nil
-end
-
-local KEY_WIDTH = 470
-
--- Pixels of the page: the columns from left to right, the rows from the top.
-local function panel_page(n)
-  local page = { left = 62, gap = 10, head = 92, foot = 92, width = 1200 }
-  local shown = math.max(n, 3) -- few columns are not blown up
-  page.cell = (page.width - page.left - 24 - (shown - 1) * page.gap) / shown
-  if page.cell > 300 then page.cell = 300 end
-  page.width = math.floor(page.left + 24 + n * page.cell + (n - 1) * page.gap + 0.5)
-  page.width = math.max(page.width, KEY_WIDTH) -- one column is narrower than the key below it
-  page.height = math.floor(page.head + 3 * page.cell + 2 * page.gap + page.foot + 0.5)
-  function page.x(column) return page.left + (column - 1) * (page.cell + page.gap) end
-  function page.y(row) return page.height - page.head - row * page.cell - (row - 1) * page.gap end -- lower edge
-  return page
-end
-
--- An id on one line or, where it is too long and has a joint, on two.
-local function id_lines(id, letters)
-  local n = utf8.len(id) or #id
-  local head, tail = id:match "^(.*[/ #:])([^/ #:]+)$"
-  if n <= letters or not head then return { gnuplot.shortened(id, letters) } end
-  return { gnuplot.shortened(head, letters), gnuplot.shortened(tail, letters) }
-end
-
-local function add_heading(tables, page, middle, id, diameter)
-  local y = page.height - 30
-  for _, line in ipairs(id_lines(tostring(id or "?"), page.cell // 11.5)) do
-    tables.ids[#tables.ids + 1] = { middle, y, line }
-    y = y - 22
-  end
-  if finite(diameter) then
-    tables.sizes[#tables.sizes + 1] = { middle, page.height - 74, string.format("%.1f mm", diameter) }
-  end
-end
-
-local function add_column(tables, run, page, c, column)
-  local set, err = pictures(column)
-  if not set then return nil, err end
-  local w = window(set)
-  tables["image" .. c] = grey_rows(set.image, w)
-  tables["truth" .. c], tables["prediction" .. c] = outline(set.truth, w), outline(set.prediction, w)
-  tables["bar" .. c], tables["bar_label" .. c] = scale_bar(column, w)
-  for row = 1, 3 do
-    tables.cells[#tables.cells + 1] = { c, row, page.x(c), page.x(c) + page.cell, page.y(row),
-      page.y(row) + page.cell, w.width, w.height }
-  end
-  local middle = page.x(c) + page.cell / 2
-  add_heading(tables, page, middle, column.id, diameter_of(run, column))
-  if finite(column.dice) then
-    tables.dices[#tables.dices + 1] = { middle, page.foot - 20, string.format("Dice %.2f", column.dice) }
-  end
-  return true
-end
-
---- Slices of nodules in columns: the image, the annotation and the prediction as contours over it, the Dice of the
---- whole nodule below. Columns are { id, image, truth, prediction [y,x], dice } and, optional, spacing_mm { y, x }
---- (a scale bar) and diameter_mm (else that of run.cases). Returns the list of written files, or nil, err.
-function figure.panel(run, basename)
-  local columns = fields(run.panel)
-  local n = math.min(#columns, MOST_COLUMNS)
-  if n == 0 then return nil, problem.new("data", "the run holds no slices: there is no panel to be drawn") end
-  local page = panel_page(n)
-  local tables = { page = { { page.width, page.height, n } }, cells = {}, ids = {}, sizes = {}, dices = {}, rows = {} }
-  for c = 1, n do
-    local fine, err = add_column(tables, run, page, c, columns[c])
-    if not fine then return nil, err end
-  end
-  for row, name in ipairs { "image", "annotation", "prediction" } do
-    tables.rows[row] = { page.left - 26, page.y(row) + page.cell / 2, name }
-  end
-  local y = 26
-  tables.key_truth = { { page.left, y }, { page.left + 40, y } }
-  tables.key_prediction = { { page.left + 210, y }, { page.left + 250, y } }
-  tables.key = { { page.left + 52, y, "annotation" }, { page.left + 262, y, "prediction" } }
-  return gnuplot.draw("panel", tables, basename)
-end
-
---- A measurement's figure, from its archive.
-function figure.memory(run, basename)
-  return require("hilum.figure.memory").draw(run.measured, basename, run.data.details)
+  return require("hilum.figure." .. (modules[name] or name)).draw(what, basename, formats)
 end
 
 return figure

@@ -10,11 +10,13 @@ local problem = require "hilum.problem"
 
 local gnuplot = {}
 
-local FORMATS = { "svg", "png" }
+--- In which figures can be drawn, and in which they are if nothing is said.
+gnuplot.formats = { "svg", "png", "pdf" }
+local DEFAULT = { "svg", "png" }
 
 -- ---- tables ----
 
--- The characters that DejaVu Sans has for certain. gnuplot draws others as enormous boxes in PNG images.
+-- The characters that DejaVu Sans has for certain. gnuplot draws others as enormous boxes in PNG and PDF.
 local glyphs = {
   { 0x20, 0x7E }, { 0xA0, 0x24F }, { 0x391, 0x3A1 }, { 0x3A3, 0x3CE }, { 0x400, 0x525 }, { 0x1E00, 0x1EFB },
   { 0x2010, 0x2027 }, { 0x2030, 0x205E }, { 0x2190, 0x22FF }, { 0x25A0, 0x25FF },
@@ -54,7 +56,7 @@ local function field(s, format)
   local parts = { '"' }
   for _, code in ipairs(characters(s)) do
     local c = utf8.char(code)
-    if format == "png" and not has_glyph(code) then c = "□" end
+    if format ~= "svg" and not has_glyph(code) then c = "□" end
     if c:find '["\\`$]' then c = string.format("\\%03o", c:byte()) end
     parts[#parts + 1] = c
   end
@@ -154,16 +156,16 @@ local function draw(folder, plots, name, tables, path, format)
   return path
 end
 
---- Draws plots/NAME.gp from tables ({ table name = list of rows of numbers and texts }) to BASENAME.svg and
---- BASENAME.png. The table `page` holds one row that begins with width and height in pixels. Returns the list of
---- files, or nil, err.
-function gnuplot.draw(name, tables, basename)
+--- Draws plots/NAME.gp from tables ({ table name = list of rows of numbers and texts }) to BASENAME.svg, BASENAME.png
+--- or what else is in `formats`. The table `page` holds one row that begins with width and height in pixels. Returns
+--- the list of files, or nil, err.
+function gnuplot.draw(name, tables, basename, formats)
   local plots, err = find_plots()
   if not plots then return nil, err end
   local scratch <close>, failure = engine.scratch()
   if not scratch then return nil, failure end
   local files = {}
-  for i, format in ipairs(FORMATS) do
+  for i, format in ipairs(formats or DEFAULT) do
     files[i], err = draw(scratch:path(), plots, name, tables, basename .. "." .. format, format)
     if not files[i] then return nil, err end
   end

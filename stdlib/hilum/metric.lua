@@ -178,16 +178,52 @@ function metric.dice_of(a, b, valid, level)
   return share(o, function() return 2 * o.both / (o.predicted + o.truth) end), o.truth == 0
 end
 
---- How often predicted probabilities come true: list of { probability, truth, valid } -> { bins = { { count, mean,
---- share } … }, ece }. ece: expected calibration error, Σ count·|share − mean| / Σ count, over `bins` (default 10)
---- equal intervals.
-function metric.calibration(list, bins)
-  local found, total, sum = engine.calibration(list, bins or 10), 0, 0
-  for _, bin in ipairs(found) do
-    total = total + bin.count
-    if bin.count > 0 then sum = sum + bin.count * math.abs(bin.share - bin.mean) end
+local Calibrator = {}
+Calibrator.__index = Calibrator
+
+--- How often predicted probabilities come true, case by case: c:add(probability, truth, valid), c:result().
+function metric.calibrator(bins)
+  local c = setmetatable({ sums = {} }, Calibrator)
+  for i = 1, bins or 10 do c.sums[i] = { count = 0, mean = 0, share = 0 } end
+  return c
+end
+
+function Calibrator:add(probability, truth, valid)
+  for i, bin in ipairs(engine.calibration({ { probability, truth, valid } }, #self.sums)) do
+    local sum = self.sums[i]
+    if bin.count > 0 then
+      sum.count = sum.count + bin.count
+      sum.mean, sum.share = sum.mean + bin.count * bin.mean, sum.share + bin.count * bin.share
+    end
   end
-  return { bins = found, ece = total > 0 and sum / total or nil }
+end
+
+--- Columns { count, mean (of the probabilities), share (of truth) } over equal intervals of the probability; mean and
+--- share are missing where the count is 0.
+function Calibrator:result()
+  local columns = { count = {}, mean = {}, share = {} }
+  for i, sum in ipairs(self.sums) do
+    columns.count[i] = sum.count
+    if sum.count > 0 then columns.mean[i], columns.share[i] = sum.mean / sum.count, sum.share / sum.count end
+  end
+  return columns
+end
+
+--- The same of a list of { probability, truth, valid } at once.
+function metric.calibration(list, bins)
+  local c = metric.calibrator(bins)
+  for _, one in ipairs(list) do c:add(one[1], one[2], one[3]) end
+  return c:result()
+end
+
+--- Expected calibration error of such columns, Σ count·|share − mean| / Σ count (Naeini and others 2015); nil where
+--- nothing was counted.
+function metric.ece(columns)
+  local total, sum = 0, 0
+  for i, count in ipairs(columns.count) do
+    if count > 0 then total, sum = total + count, sum + count * math.abs(columns.share[i] - columns.mean[i]) end
+  end
+  return total > 0 and sum / total or nil
 end
 
 --- Each reader against the majority (at least half) of the other readers who outlined the same nodule: a

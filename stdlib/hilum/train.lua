@@ -240,9 +240,10 @@ local function spacing_of(data)
 end
 
 -- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile.
-local function measure(s, what, cases, visit, metrics)
+local function measure(s, what, cases, visit, o)
   return evaluate.cases(cases, {
-    feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = metrics,
+    feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = o and o.metrics,
+    calibrated = o and o.calibrated,
     spacing_mm = spacing_of(s.spec.data),
     step = function(i, n)
       s.bar:update("training", s.run.state.step, s.total_steps, string.format("%s %d/%d", what, i, n))
@@ -306,17 +307,18 @@ end
 
 -- What every metric says of every case with the last weights, and the panel.
 local function finish(s)
-  local run, all = s.run, {}
+  local run, all, unknown = s.run, {}, {}
   s.step:swap_averages() -- and back at the end
   for i = 1, #s.set.cases do all[i] = i end
-  local result, err = measure(s, "final evaluation", all, nil, s.spec.evaluate)
+  for _, i in ipairs(s.sides.validation_cases) do unknown[i] = true end
+  local result, err = measure(s, "final evaluation", all, nil, { metrics = s.spec.evaluate, calibrated = unknown })
   if not result then return nil, err end
   for i, row in ipairs(run.cases) do
     for name, x in pairs(result.measured[i]) do row[name] = x end
     row.dice = result.dice[i]
   end
   run.metrics = evaluate.summary(run.cases, s.spec.evaluate, spacing_of(s.spec.data) ~= nil)
-  run.state.empty_truths = result.empty
+  run.state.empty_truths, run.calibration = result.empty, result.calibration
   local chosen = evaluate.panel_cases(s.sides.validation_cases, result.dice)
   local fine
   fine, err = measure(s, "panel", chosen, function(case, batch, prediction, dice)

@@ -108,7 +108,7 @@ end
 local has_gnuplot = os.execute "gnuplot --version >/dev/null 2>&1"
 
 if has_gnuplot then
-  local files, err = figure.dice_curves(sample_run(40, hostile), file "curves")
+  local files, err = figure.draw("dice_curves", sample_run(40, hostile), file "curves")
   check_files(files, err, "curves", 1200)
   local svg = bytes_of(file "curves.svg")
   for _, want in ipairs { 'a "b" `touch X` $(touch Y) \\n {x}_a^b & <b> 直径 %s two tab', "training", "validation",
@@ -118,16 +118,16 @@ if has_gnuplot then
   t.ok(not svg:find("Gnuplot</title>", 1, true), "no tool tip of gnuplot's")
   t.ok(not engine.exists "X" and not engine.exists "Y", "text in backticks is not run")
   for _, epochs in ipairs { 1, 2, 3, 300 } do
-    check_files(figure.dice_curves(sample_run(epochs, "n"), file "n"), nil, epochs .. " epochs", 1200)
+    check_files(figure.draw("dice_curves", sample_run(epochs, "n"), file "n"), nil, epochs .. " epochs", 1200)
   end
   local bare = sample_run(3, nil)
   bare.split, bare.cases, bare.seed, bare.interreader, bare.curves.epoch.dice_validation = nil, nil, nil, nil, nil
-  check_files(figure.dice_curves(bare, file "bare"), nil, "training alone", 1200)
+  check_files(figure.draw("dice_curves", bare, file "bare"), nil, "training alone", 1200)
   local gaps = sample_run(5, "gaps")
   gaps.curves.epoch.dice_validation = { [2] = 0.5, [4] = 0 / 0 }
-  check_files(figure.dice_curves(gaps, file "gaps"), nil, "cells that are missing", 1200)
+  check_files(figure.draw("dice_curves", gaps, file "gaps"), nil, "cells that are missing", 1200)
   local before = bytes_of(file "curves.png")
-  figure.dice_curves(sample_run(40, hostile), file "curves")
+  figure.draw("dice_curves", sample_run(40, hostile), file "curves")
   t.ok(bytes_of(file "curves.png") == before, "the same figure is the same file")
 end
 
@@ -143,7 +143,7 @@ if has_gnuplot then
   run.panel[5] = empty
   run.panel[6] = column("nan", 16, 0 / 0)
   run.panel[6].prediction:set(3, 3, 0 / 0)
-  local files, err = figure.panel(run, file "panel")
+  local files, err = figure.draw("slices", run, file "panel")
   check_files(files, err, "panel", 1200)
   local svg = bytes_of(file "panel.svg")
   for _, want in ipairs { "`touch Y`", "Dice 0.50", "Dice 1.00", "7.5 mm", "5 mm", "nodule-12", "annotation" } do
@@ -151,27 +151,27 @@ if has_gnuplot then
   end
   t.ok(not engine.exists "X" and not engine.exists "Y", "ids in backticks are not run")
   run.panel = { column("one", 20, 0.5) }
-  t.ok(figure.panel(run, file "one"), "a panel of one column")
+  t.ok(figure.draw("slices", run, file "one"), "a panel of one column")
   for i = 1, 12 do run.panel[i] = column("n" .. i, 20, 0.5) end
-  check_files(figure.panel(run, file "many"), nil, "many columns", 1200)
+  check_files(figure.draw("slices", run, file "many"), nil, "many columns", 1200)
 end
 
 do -- what cannot be drawn
-  local files, err = figure.dice_curves({}, file "x")
+  local files, err = figure.draw("dice_curves", {}, file "x")
   t.ok(files == nil and err.code == "data", "no epoch")
-  files, err = figure.panel({ panel = {} }, file "x")
+  files, err = figure.draw("slices", { panel = {} }, file "x")
   t.ok(files == nil and err.code == "data", "no slices")
-  files, err = figure.panel({ panel = { { id = "a" } } }, file "x")
+  files, err = figure.draw("slices", { panel = { { id = "a" } } }, file "x")
   t.like(tostring(not files and err), "image is not a picture", "a column without an image")
   local odd = column("a", 20, 0.5)
   odd.truth = engine.zeros { 5, 5 }
-  files, err = figure.panel({ panel = { odd } }, file "x")
+  files, err = figure.draw("slices", { panel = { odd } }, file "x")
   t.like(tostring(not files and err), "image and truth differ in size", "pictures of two sizes")
   odd.truth = engine.zeros { 3, 20, 20 }
-  files, err = figure.panel({ panel = { odd } }, file "x")
+  files, err = figure.draw("slices", { panel = { odd } }, file "x")
   t.like(tostring(not files and err), "not one picture", "a stack of pictures")
   if has_gnuplot then
-    files, err = figure.dice_curves(sample_run(3, "x"), file "no/such/folder")
+    files, err = figure.draw("dice_curves", sample_run(3, "x"), file "no/such/folder")
     t.like(tostring(not files and err), "no/such/folder%.svg: cannot be written", "no folder to draw into")
   end
   t.ok(not engine.exists(file "x.svg"), "nothing was written")
@@ -186,7 +186,7 @@ local function draw_with_path(path)
   local f <close> = assert(io.open(script, "w"))
   f:write(string.format([[
     local run = { curves = { epoch = { epoch = { 1 }, dice_train = { 0.5 } } } }
-    local files, err = require("hilum.figure").dice_curves(run, %q)
+    local files, err = require("hilum.figure").draw("dice_curves", run, %q)
     print(files and "drawn" or err.code .. "|" .. tostring(err))
   ]], file "other"))
   f:close()

@@ -87,10 +87,19 @@ t.is(hl.metric.hausdorff { percentile = 95 }:name(), "hausdorff95_mm", "metrics 
 
 local prob = engine.from({ 0.05, 0.15, 0.95, 0.95 }, { dtype = "f64" })
 local c = metric.calibration({ { prob, engine.from({ 0, 1, 1, 1 }, { dtype = "f64" }) } }, 10)
-t.is(c.bins[1].count, 1, "a bin")
-t.near(c.bins[10].mean, 0.95, 1e-6, "its mean probability")
-t.near(c.bins[10].share, 1, 0, "and how often that came true")
-t.near(c.ece, (0.05 + 0.85 + 2 * 0.05) / 4, 1e-6, "expected calibration error")
+t.is(c.count[1], 1, "a bin")
+t.near(c.mean[10], 0.95, 1e-6, "its mean probability")
+t.near(c.share[10], 1, 0, "and how often that came true")
+t.ok(c.count[5] == 0 and c.mean[5] == nil and c.share[5] == nil, "a bin with nothing in it")
+t.near(metric.ece(c), (0.05 + 0.85 + 2 * 0.05) / 4, 1e-6, "expected calibration error")
+
+do -- case by case
+  local by_case, first = metric.calibrator(10), engine.from({ 0.05, 0.15 }, { dtype = "f64" })
+  by_case:add(first, engine.from({ 0, 1 }, { dtype = "f64" }))
+  by_case:add(engine.from({ 0.95, 0.95 }, { dtype = "f64" }), engine.from({ 1, 1 }, { dtype = "f64" }))
+  t.same(by_case:result(), c, "case by case it is the same")
+  t.is(metric.ece(metric.calibrator():result()), nil, "of nothing there is no error")
+end
 
 -- ---- free-response curves ----
 

@@ -84,15 +84,15 @@ function common.folder_for(path)
   if not fine then error(problem.of(err), 0) end
 end
 
---- Draws the named figures beside `base`; returns the files and the problems.
-function common.draw(run, names, base)
+--- Draws the named figures of a run or a list of runs beside `base`; returns the files and the problems. What an
+--- archive holds nothing of is left out where `lenient` is set.
+function common.draw(what, names, base, o)
   local figure = require "hilum.figure"
-  local drawers = { dice_curves = figure.dice_curves, slices = figure.panel, memory = figure.memory }
   local files, problems = {}, {}
   for _, name in ipairs(names) do
-    local made, err = drawers[name](run, base .. "-" .. name:gsub("_", "-"))
+    local made, err = figure.draw(name, what, base .. "-" .. name:gsub("_", "-"), o and o.formats)
     for _, file in ipairs(made or {}) do files[#files + 1] = file end
-    if not made then problems[#problems + 1] = tostring(err) end
+    if not made and not (o and o.lenient and err.code == "data") then problems[#problems + 1] = tostring(err) end
   end
   return files, problems
 end

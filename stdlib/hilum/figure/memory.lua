@@ -46,10 +46,11 @@ local function names(rows)
   return own, peer
 end
 
---- rows: { who, net, mode, size, couplings, planned, ledger, resident (bytes above the start), peer }; those of a peer
---- have no planned. fixed: { side, couplings }, what stays as it is while the other changes. Returns the list of
---- written files, or nil, err.
-function memory.draw(rows, basename, fixed)
+--- run.measured, rows: { who, net, mode, size, couplings, planned, ledger, resident (bytes above the start), peer };
+--- those of a peer have no planned. run.data.details: { side, couplings }, what stays as it is while the other
+--- changes. Returns the list of written files, or nil, err.
+function memory.draw(run, basename, formats)
+  local rows, fixed = run.measured, run.data.details
   local tables, width, height = {}, 1480, 700
   local function depth_of(row) return row.net == "iUNet" and row.size == fixed.side and row.couplings end
   local function size_of(row) return (row.net == "UNet" or row.couplings == fixed.couplings) and row.size end
@@ -67,7 +68,7 @@ function memory.draw(rows, basename, fixed)
     { 935, 26, string.format("side of the image (%d couplings per level)", fixed.couplings) },
   }
   tables.unit = { { 52, 603, "MiB" }, { 692, 603, "MiB" } }
-  return gnuplot.draw("memory", tables, basename)
+  return gnuplot.draw("memory", tables, basename, formats)
 end
 
 return memory
