@@ -29,6 +29,6 @@ return function(own)
       hl.metric.dice {}, hl.metric.precision {}, hl.metric.recall {}, hl.metric.hausdorff { percentile = 95 },
       hl.metric.assd {}, hl.metric.surface_dice { tolerance_mm = 1 }, hl.metric.border_dice { width_mm = 2 },
     },
-    figures = { "dice_curves", "slices" },
+    figures = { "dice_curves", "slices", "scales", "dice_by_size", "bland_altman", "reliability" },
   }
 end

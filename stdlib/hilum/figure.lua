@@ -13,8 +13,14 @@ local figure = {}
 figure.of_run = {
   { "dice_curves", "Dice of training and validation over the epochs, with the agreement of the readers" },
   { "slices", "image, annotation and prediction of nodules from the worst to the best" },
+  { "scales", "loss and weight of each scale over the epochs" },
+  { "dice_by_size", "Dice of each validation case over the nodule's diameter, with the readers' own" },
+  { "bland_altman", "predicted less true volume over their mean, with the limits of agreement" },
+  { "reliability", "how often what is predicted with a probability is nodule" },
 }
 figure.of_runs = {
+  { "methods", "Dice curves of several methods on the same axes, with the epoch where over-fitting begins" },
+  { "cost", "memory and time of each method" },
 }
 figure.of_measurement = {
   { "memory", "peak memory of a training step over depth and size" },

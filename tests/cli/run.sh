@@ -43,7 +43,7 @@ run "$HILUM" show a.h5 --json
 like "$stdout" '"dice_mean": [01]\.[0-9]+' "as JSON too"
 run "$HILUM" plot a.h5 -o drawn
 is "$status" 0 "its figures are drawn again"
-is "$(ls drawn | wc -l | tr -d ' ')" 4 "all of them"
+is "$(ls drawn | wc -l | tr -d ' ')" 12 "all of them"
 ok "and are the same" cmp drawn/a-dice-curves.svg a-dice-curves.svg
 
 run "$HILUM" run small.lua --out a.h5

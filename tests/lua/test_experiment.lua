@@ -130,7 +130,7 @@ local wrong = {
   { whole { train = 'train = { preset = "fast" }' },
     'train.preset: expected one of "by source", got "fast"' },
   { whole { more = "split = { train = 1 }" }, "split.train: expected a number > 0.* and < 1" },
-  { whole { more = "figures = { 'dice' }" }, "figures%[1%]: expected one of .* %(did you mean \"dice_curves\"%?%)" },
+  { whole { more = "figures = { 'dice_curve' }" }, "figures%[1%]: expected one of .* %(did you mean \"dice_curves\"%?%)" },
   { whole { loss = "loss = hl.loss.dice {}" },
     "loss: model predicts at 2 scales and hl.loss.dice looks at one: use hl.loss.multiscale" },
   { whole { loss = "loss = hl.loss.multiscale { term = hl.loss.dice {}, weights = { 1 } }" },

@@ -1,9 +1,11 @@
 -- Figures: drawn from a run's table, whatever its texts are; contours against what is known.
 local t = require "tap"
+local bland_altman = require "hilum.figure.bland_altman"
 local contour = require "hilum.contour"
 local engine = require "hilum.engine"
 local figure = require "hilum.figure"
 local gnuplot = require "hilum.gnuplot"
+local overfitting = require "hilum.overfitting"
 
 local scratch = engine.scratch()
 local function file(name) return scratch:path() .. "/" .. name end
@@ -154,6 +156,100 @@ if has_gnuplot then
   t.ok(figure.draw("slices", run, file "one"), "a panel of one column")
   for i = 1, 12 do run.panel[i] = column("n" .. i, 20, 0.5) end
   check_files(figure.draw("slices", run, file "many"), nil, "many columns", 1200)
+end
+
+-- ---- over-fitting, by the rule ----
+
+local function curves_of(n, validation, train)
+  local c = { epoch = {}, dice_train = {}, dice_validation = {}, seconds = {}, loss_train = {}, loss_validation = {} }
+  for e = 1, n do
+    c.epoch[e], c.dice_validation[e], c.dice_train[e] = e, validation(e), train(e)
+    c.seconds[e], c.loss_train[e], c.loss_validation[e] = 2.5, 1 / e, 1.2 / e
+  end
+  return c
+end
+
+local function rising(e) return 1 - 0.8 / (e + 1) end
+
+do
+  local begins, fall = overfitting.begins(curves_of(60, function(e) return 0.8 - 0.002 * math.abs(e - 30) end, rising))
+  t.is(begins, 30, "over-fitting begins at the peak")
+  t.near(fall, 0.002 * 28 - 0.002 * 1.2, 1e-12, "the fall: mean of the best five less that of the last five")
+  t.is(overfitting.begins(curves_of(60, rising, rising)), nil, "none where the validation Dice grows")
+  t.is(overfitting.begins(curves_of(9, function(e) return 1 / e end, rising)), nil, "none where epochs are too few")
+  t.is(overfitting.begins(curves_of(60, function(e) return 0.8 - 0.002 * math.abs(e - 30) end,
+    function(e) return 1 / e end)), nil, "none where the training Dice falls too: that is something else")
+  t.is(overfitting.begins {}, nil, "none where there are no curves")
+  local holes = curves_of(20, rising, rising)
+  holes.dice_validation[7] = 0 / 0
+  t.is(overfitting.begins(holes), nil, "a value that is missing does no harm")
+end
+
+-- ---- figures of results ----
+
+local function result_run(name)
+  local run = { name = name, seed = 3, cases = {}, split = { train = { "a" }, validation = { "b" } },
+    interreader = { mean = 0.78 }, parameters = 12345,
+    memory = { planned = 2 ^ 20, measured = 2 ^ 21, resident = 2 ^ 22 },
+    calibration = { count = { 1000, 0, 30 }, mean = { 0.1, [3] = 0.9 }, share = { 0.05, [3] = 0.7 } },
+    curves = { step = { epoch = {}, loss_scale_1 = {}, weight_scale_1 = {}, loss_scale_4 = {}, weight_scale_4 = {} },
+      epoch = curves_of(30, function(e) return 0.8 - 0.004 * math.abs(e - 15) end, rising) } }
+  for i = 1, 60 do
+    local s = run.curves.step
+    s.epoch[i], s.loss_scale_1[i], s.weight_scale_1[i] = (i + 1) // 2, 1 / i, 0.7
+    s.loss_scale_4[i], s.weight_scale_4[i] = 2 / i, 0.3
+  end
+  for i = 1, 40 do
+    run.cases[i] = { id = "c" .. i, role = i % 4 == 0 and "train" or "validation", diameter_mm = 2 + 0.7 * i,
+      dice = 0.5 + 0.01 * i, interreader = 0.6 + 0.005 * i, truth_mm3 = 10.0 * i, predicted_mm3 = 11.0 * i }
+  end
+  return run
+end
+
+if has_gnuplot then
+  local run = result_run(hostile)
+  local widths = { scales = 1290, dice_by_size = 1200, bland_altman = 1200, reliability = 760 }
+  for name, width in pairs(widths) do
+    check_files(figure.draw(name, run, file(name)), nil, name, width)
+    t.ok(bytes_of(file(name .. ".svg")):find(escaped "`touch X` $(touch Y)", 1, true), name .. ": its title is text")
+  end
+  local svg = bytes_of(file "bland_altman.svg")
+  t.ok(svg:find("mean − 1.96 SD", 1, true) and svg:find("mm³", 1, true), "limits and unit")
+  t.ok(bytes_of(file "reliability.svg"):find("expected calibration error 0.0544", 1, true), "the error by hand")
+  local runs = { run, result_run "b", sample_run(3, "short") }
+  check_files(figure.draw("methods", runs, file "methods"), nil, "methods", 1098)
+  svg = bytes_of(file "methods.svg")
+  t.ok(svg:find("over-fitting from epoch 15", 1, true), "where it begins")
+  t.ok(svg:find("no over-fitting seen", 1, true), "where it does not")
+  check_files(figure.draw("cost", { run, result_run(hostile) }, file "cost"), nil, "cost", 1240)
+  for _, n in ipairs { 1, 9 } do
+    runs = {}
+    for i = 1, n do runs[i] = result_run("r" .. i) end
+    t.ok(figure.draw("methods", runs, file "some") and figure.draw("cost", runs, file "some"), n .. " methods")
+  end
+  t.ok(not engine.exists "X" and not engine.exists "Y", "no title was run")
+  local files, err = figure.draw("dice_by_size", run, file "three", { "svg", "png", "pdf" })
+  t.is(files and #files or tostring(err), 3, "three formats")
+  t.like(bytes_of(file "three.pdf"), "^%%PDF", "one of them PDF")
+  -- An archive may hold anything.
+  for name in pairs(widths) do
+    local case = { role = "validation", diameter_mm = -1, dice = "x", truth_mm3 = "y" }
+    for _, odd in ipairs { {}, { cases = 1, curves = 2, calibration = 3 },
+      { cases = { 1, case }, calibration = { count = { 1 } }, curves = { step = { 1 } } } } do
+      local made, why = figure.draw(name, odd, file "odd")
+      t.ok(made == nil and why.code == "data", name .. ": says that there is nothing to be drawn")
+    end
+  end
+  local one = result_run "one"
+  one.cases, one.curves.epoch = { run.cases[1] }, curves_of(1, rising, rising)
+  one.curves.step.epoch = { 1 }
+  for name in pairs(widths) do t.ok(figure.draw(name, one, file "one"), name .. ": of one case, one epoch") end
+end
+
+do
+  local mean, low, high = bland_altman.limits { { 1, -10 }, { 1, 0 }, { 1, 10 } }
+  t.ok(mean == 0 and math.abs(low + 19.6) < 1e-12 and math.abs(high - 19.6) < 1e-12, "limits of agreement by hand")
+  t.raises(function() figure.draw("dice_curve", {}, "x") end, "did you mean 'dice_curves'", "an unknown figure")
 end
 
 do -- what cannot be drawn

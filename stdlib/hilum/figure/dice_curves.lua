@@ -3,6 +3,7 @@
 local gnuplot = require "hilum.gnuplot"
 local numbers = require "hilum.figure.numbers"
 local problem = require "hilum.problem"
+local texts = require "hilum.figure.texts"
 
 local dice_curves = {}
 
@@ -81,18 +82,6 @@ local function add_readers(tables, f, agreement)
   end
 end
 
--- "629 nodules of 300 patients: 240 train, 60 validate; seed 7"
-local function note(run)
-  local split, parts = fields(run.split), {}
-  local nodules = #fields(run.cases)
-  if nodules > 0 then parts[1] = nodules == 1 and "1 nodule" or nodules .. " nodules" end
-  if type(split.train) == "table" and type(split.validation) == "table" then
-    parts[#parts + 1] = string.format("patients: %d training, %d validation", #split.train, #split.validation)
-  end
-  if run.seed ~= nil then parts[#parts + 1] = "seed " .. tostring(run.seed) end
-  return table.concat(parts, "  ·  ")
-end
-
 --- Dice of training and validation over the epochs, with the best epoch (the first with the highest validation
 --- Dice) and the agreement of the readers. Returns the list of written files, or nil, err.
 function dice_curves.draw(run, basename, formats)
@@ -108,7 +97,7 @@ function dice_curves.draw(run, basename, formats)
     page = { { f.width, f.height, f.left, f.right, f.bottom, f.top, f.x0, f.x1, f.dx, f.y0, f.y1 } },
     train = train, validation = validation, train_mark = #train == 1 and train or {},
     title = { { f.left, f.height - 38, gnuplot.shortened(tostring(run.name or "run"), 60) } },
-    note = { { f.left, f.height - 74, note(run) } },
+    note = { { f.left, f.height - 74, texts.about(run) } },
     x_label = { { (f.left + f.right) / 2, 20, "epoch" } },
     y_label = { { 26, (f.bottom + f.top) / 2, "mean Dice" } },
   }
