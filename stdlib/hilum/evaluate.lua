@@ -2,6 +2,7 @@
 
 local engine = require "hilum.engine"
 local metric = require "hilum.metric"
+local prediction = require "hilum.prediction"
 
 local evaluate = {}
 
@@ -9,10 +10,10 @@ local PANEL = 6 -- columns of the panel
 
 -- What the metrics say of one case, by their names; nothing where one is not defined or needs a spacing that the
 -- images do not have. Its volumes, at the threshold: in mm³, or in voxels where there is no spacing.
-local function measures(o, batch, prediction)
+local function measures(o, batch, mask)
   local spacing = o.spacing_mm
-  local m, found = metric.case { prediction = prediction, truth = batch.truth, valid = batch.valid,
-    spacing_mm = spacing }, {}
+  local m, found = metric.case { prediction = mask, truth = batch.truth, valid = batch.valid,
+    spacing_mm = spacing, threshold = o.threshold }, {}
   for _, one in ipairs(o.metrics) do
     if spacing or not one.in_mm then found[one:name()] = one:measure(m) end
   end
@@ -22,30 +23,47 @@ local function measures(o, batch, prediction)
   return found
 end
 
+-- The loss of a batch, its probabilities, and those after post-processing: the same where o.predict is not given.
+local function predicted(o, batch, what)
+  local loss
+  local function run(image)
+    local found, err = o.evaluator:run { image = image, truth = batch.truth, valid = batch.valid }
+    if not found then return nil, err end
+    loss = loss or found.loss -- of the image as it is, which comes first
+    return found.probability
+  end
+  if not o.predict then
+    local raw, err = run(batch.image)
+    return loss, raw or err, raw
+  end
+  local raw, kept = prediction.of(batch.image, o.predict, run, { spacing_mm = o.spacing_mm, what = what })
+  if not raw then return nil, kept end
+  return loss, raw, kept
+end
+
 --- Dice and loss of each of the cases (indices), one by one and without augmentation. o: { feed, evaluator
---- (of batches of one), threshold; optional: visit = function(case, batch, prediction, dice), step = function(i, n),
---- metrics = list, spacing_mm, calibrated = { [case] = true } }. Returns { dice = { [case] = number }, measured =
---- { [case] = { [metric's name] = number } }, mean, median, loss = mean, empty = number of cases without truth,
---- calibration = of the calibrated cases together, as metric.calibration gives it }; or nil and a problem.
+--- (of batches of one), threshold; optional: predict = the experiment's flips and post-processing (nothing of them
+--- without it), visit = function(case, batch, prediction, dice), step = function(i, n), metrics = list, spacing_mm,
+--- calibrated = { [case] = true } }. Returns { dice = { [case] = number }, measured = { [case] = { [metric's name] =
+--- number } }, mean, median, loss = mean, empty = number of cases without truth, calibration = of the calibrated
+--- cases together (before post-processing), as metric.calibration gives it }; or nil and a problem.
 function evaluate.cases(cases, o)
   local result, values, loss = { dice = {}, measured = {}, empty = 0 }, {}, 0
   local calibration = o.calibrated and metric.calibrator()
   for i, case in ipairs(cases) do
     local batch, err = o.feed:fill { case }
     if not batch then return nil, err end
-    local found
-    found, err = o.evaluator:run(batch)
-    if not found then return nil, err end
-    local prediction <close> = found.probability
-    local dice, empty = metric.dice_of(prediction, batch.truth, batch.valid, o.threshold)
-    result.dice[case], values[i], loss = dice, dice, loss + found.loss
-    if o.metrics then result.measured[case] = measures(o, batch, prediction) end
-    if calibration and o.calibrated[case] then
-      calibration:add(prediction, batch.truth, batch.valid)
-    end
+    local one, raw, kept = predicted(o, batch, "case " .. o.feed.set.cases[case].id)
+    if not one then return nil, raw end
+    local dice, empty = metric.dice_of(kept, batch.truth, batch.valid, o.threshold)
+    result.dice[case], values[i], loss = dice, dice, loss + one
+    if o.metrics then result.measured[case] = measures(o, batch, kept) end
+    if calibration and o.calibrated[case] then calibration:add(raw, batch.truth, batch.valid) end
     if empty then result.empty = result.empty + 1 end
-    if o.visit then o.visit(case, batch, prediction, dice) end
+    if o.visit then o.visit(case, batch, kept, dice) end
     if o.step then o.step(i, #cases) end
+    raw:free()
+    if kept ~= raw then kept:free() end
   end
   local summary = metric.summary(values)
   result.calibration = calibration and calibration:result()
@@ -100,10 +118,10 @@ local function slice(t, z)
 end
 
 --- One column of the panel.
-function evaluate.column(case, batch, prediction, dice)
+function evaluate.column(case, batch, probability, dice)
   local z = fullest(batch.truth)
   return { id = case.id, dice = dice, image = slice(batch.image, z), truth = slice(batch.truth, z),
-    prediction = slice(prediction, z) }
+    prediction = slice(probability, z) }
 end
 
 --- Which cases the panel shows: evenly spread from the worst to the best by Dice, so that it shows the

@@ -3,6 +3,7 @@
 local args = require "hilum.args"
 local figure = require "hilum.figure"
 local metric = require "hilum.metric"
+local prediction = require "hilum.prediction"
 local problem = require "hilum.problem"
 local sandbox = require "hilum.sandbox"
 local schema = require "hilum.schema"
@@ -55,6 +56,7 @@ local fields = {
       }),
     },
   },
+  predict = prediction.schema(),
   evaluate = schema.list(schema.value { family = "metric" }, { doc = "metrics of the validation cases",
     default = function() return { metric.dice {} } end }),
   figures = schema.list(schema.one_of(figure.names(figure.of_run)), { default = { "dice_curves", "slices" },

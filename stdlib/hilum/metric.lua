@@ -21,10 +21,10 @@ local Case = {}
 Case.__index = Case
 
 --- What is measured of one case, each thing once: o = { prediction (probabilities or a mask), truth, valid,
---- spacing_mm = { z, y, x } or nil }.
+--- spacing_mm = { z, y, x } or nil, threshold = of metrics that name none (default: 0.5) }.
 function metric.case(o)
   return setmetatable({ prediction = o.prediction, truth = o.truth, valid = o.valid, spacing_mm = o.spacing_mm,
-    known = {} }, Case)
+    threshold = o.threshold or 0.5, known = {} }, Case)
 end
 
 local function once(self, key, make)
@@ -32,8 +32,9 @@ local function once(self, key, make)
   return self.known[key]
 end
 
---- { both, predicted, truth, voxels } at a threshold.
+--- { both, predicted, truth, voxels } at a threshold (default: the case's).
 function Case:overlap(threshold)
+  threshold = threshold or self.threshold
   return once(self, "overlap " .. threshold, function()
     local _, both, predicted, truth, voxels = engine.dice(self.prediction, self.truth, self.valid, threshold)
     return { both = both, predicted = predicted, truth = truth, voxels = voxels }
@@ -42,6 +43,7 @@ end
 
 --- Surface distances, see engine.surface.
 function Case:surface(threshold, percentile, tolerance_mm)
+  threshold = threshold or self.threshold
   return once(self, table.concat({ "surface", threshold, percentile, tolerance_mm }, " "), function()
     return engine.surface(self.prediction, self.truth, self.valid, { spacing_mm = self.spacing_mm,
       percentile = percentile, tolerance_mm = tolerance_mm, threshold = threshold })
@@ -65,7 +67,8 @@ end
 -- ---- the constructors ----
 
 local function threshold()
-  return schema.number { default = 0.5, above = 0, below = 1, doc = "a voxel is predicted above it" }
+  return schema.optional(schema.number { above = 0, below = 1,
+    doc = "a voxel is predicted above it (default: the experiment's predict.threshold)" })
 end
 
 local function overlap_metric(name, doc, part)
@@ -148,7 +151,7 @@ metric.border_dice = in_mm("border_dice", {
     measure = function(self, m)
       return share(m:overlap(self.threshold), function()
         return (engine.border(m.prediction, m.truth, m.valid, { spacing_mm = m.spacing_mm, width_mm = self.width_mm,
-          threshold = self.threshold }))
+          threshold = self.threshold or m.threshold }))
       end)
     end,
   },

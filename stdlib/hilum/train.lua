@@ -4,7 +4,8 @@
 --   loss_train       mean over the epoch's steps, with augmentation, while the weights move
 --   loss_validation  mean over the validation cases, one by one, no augmentation, weights of the epoch's end
 --   dice_train, dice_validation  mean Dice of whole cases at the threshold over valid voxels, likewise;
---                    training cases: a fixed seeded choice, see WATCHED
+--                    training cases: a fixed seeded choice, see WATCHED. Of the probabilities as they are: the
+--                    experiment's flips and post-processing (predict) wait for the evaluation after the last epoch
 -- The archive is written after every epoch as a whole, so whatever happens the last complete epoch stays.
 
 local archive = require "hilum.archive"
@@ -243,7 +244,7 @@ end
 local function measure(s, what, cases, visit, o)
   return evaluate.cases(cases, {
     feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = o and o.metrics,
-    calibrated = o and o.calibrated,
+    calibrated = o and o.calibrated, predict = o and o.predict,
     spacing_mm = spacing_of(s.spec.data),
     step = function(i, n)
       s.bar:update("training", s.run.state.step, s.total_steps, string.format("%s %d/%d", what, i, n))
@@ -311,7 +312,8 @@ local function finish(s)
   s.step:swap_averages() -- and back at the end
   for i = 1, #s.set.cases do all[i] = i end
   for _, i in ipairs(s.sides.validation_cases) do unknown[i] = true end
-  local result, err = measure(s, "final evaluation", all, nil, { metrics = s.spec.evaluate, calibrated = unknown })
+  local result, err = measure(s, "final evaluation", all, nil, { metrics = s.spec.evaluate, calibrated = unknown,
+    predict = s.spec.predict })
   if not result then return nil, err end
   for i, row in ipairs(run.cases) do
     for name, x in pairs(result.measured[i]) do row[name] = x end
@@ -326,7 +328,7 @@ local function finish(s)
     local spacing = spacing_of(s.spec.data)
     column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil -- of the scale bar
     run.panel[#run.panel + 1] = column
-  end)
+  end, { predict = s.spec.predict })
   s.step:swap_averages()
   if not fine then return nil, err end
   run.state.finished = true
@@ -370,14 +372,6 @@ local function loop(s, o)
   return s.run
 end
 
--- The threshold of the Dice that is asked for.
-local function threshold_of(spec)
-  for _, one in ipairs(spec.evaluate) do
-    if one.threshold then return one.threshold end
-  end
-  return 0.5
-end
-
 -- The archived run as it goes on: what it will be, and the lines it has printed before these.
 local function go_on(run, spec, o)
   run.experiment, run.modules = experiment.text(spec), provenance.modules(o.record)
@@ -403,7 +397,7 @@ function train.run(spec, o)
     feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed, augment = spec.augment }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
     run = o.archived and go_on(o.archived, spec, o) or new_run(spec, o), watched = watched(o.sides, spec.seed),
-    threshold = threshold_of(spec),
+    threshold = spec.predict.threshold,
     planned_data = o.ready.plan.bytes.data,
     total_steps = spec.train.epochs * ((#o.sides.train_cases + batch - 1) // batch),
   }
