@@ -7,6 +7,7 @@ local prediction = require "hilum.prediction"
 local problem = require "hilum.problem"
 local sandbox = require "hilum.sandbox"
 local schema = require "hilum.schema"
+local split = require "hilum.split"
 local value = require "hilum.value"
 
 local experiment = {}
@@ -19,13 +20,7 @@ local fields = {
     doc = "names the run's files" },
   seed = schema.int { default = 1, min = 0, doc = "of everything that is drawn" },
   data = schema.value { family = "source", doc = "hl.data.…" },
-  split = schema.record {
-    doc = "who trains and who validates", default = {},
-    fields = {
-      train = schema.number { default = 0.8, above = 0, below = 1, doc = "share of the patients" },
-      by = schema.one_of { "patient", default = "patient" },
-    },
-  },
+  split = split.rule,
   augment = schema.list(schema.value { family = "augmentation" }, { default = {},
     doc = "applied in this order" }),
   model = schema.value { family = "layer", doc = "hl.nn.…" },

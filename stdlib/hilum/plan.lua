@@ -15,8 +15,9 @@ end
 -- Steps of an epoch where the source knows its cases without reading them.
 local function steps_text(spec)
   local patients, cases = spec.data.cases, spec.data.extent ~= "scan" and spec.data.nodules_per_case
-  if not patients then return nil end
-  local training = split.count(patients, spec.split) * (cases or 1)
+  local trained = patients and split.count(patients, spec.split)
+  if not trained then return nil end
+  local training = trained * (cases or 1)
   return string.format("steps         about %d in an epoch (%d cases for training), %d epochs",
     (training + spec.train.batch - 1) // spec.train.batch, training, spec.train.epochs)
 end
@@ -33,6 +34,7 @@ function plan.lines(spec, ready)
   add("parameters    %d", ready.plan.parameters)
   add("memory        %s at the most, at %s", progress.bytes(bytes.peak), ready.plan.where)
   for _, name in ipairs(categories) do add("  %-11s %s", name, progress.bytes(bytes[name])) end
+  add("split         %s", split.text(spec.split))
   lines[#lines + 1] = steps_text(spec)
   return lines
 end

@@ -302,7 +302,8 @@ local function accept_fields(raw, fields, names, path, report)
   return props
 end
 
---- A table with named fields but no constructor: { fields = {…}, check = function(self, report, path) }.
+--- A table with named fields but no constructor: { fields = {…}, prepare = function(raw) -> raw, check =
+--- function(self, report) }, the two as constructors have them.
 function schema.record(o)
   local names = sorted_names(o.fields)
   local k
@@ -310,6 +311,7 @@ function schema.record(o)
     if type(x) ~= "table" or value.constructor(x) then return report(path, expected(k, x)) end
     if #x > 0 then report(path, "expected named entries only, got a positional one") end
     local clean = true
+    if o.prepare then x = o.prepare(x) end
     local props = accept_fields(x, o.fields, names, path, function(...)
       clean = false
       report(...)

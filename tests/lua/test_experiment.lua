@@ -79,6 +79,13 @@ t.is(v.split.train, 0.5, "--set of what the script leaves to the default")
 t.is(v.model.heads.scales[2], 4, "--set of an entry of a list")
 t.is(experiment.load(path).train.epochs > 3, true, "settings do not outlive the loading")
 
+do
+  local folded = experiment.load(path, settings("split.folds=5", "split.fold=2"))
+  t.same({ folded.split.folds, folded.split.fold, folded.split.train }, { 5, 2 }, "--set of folds")
+  t.like(experiment.text(folded), "split = { folds = 5, fold = 2, by = \"patient\" }", "written as it is read")
+  t.like(experiment.text(experiment.load(path)), "split = { train = 0.8, by = \"patient\" }", "a share by default")
+end
+
 for text, message in pairs {
   ["train.epoch=3"] = "train: unknown key 'epoch' %(did you mean 'epochs'%?%)",
   ["trian.epochs=3"] = "unknown key 'trian' %(did you mean 'train'%?%)",
@@ -132,6 +139,14 @@ local wrong = {
   { whole { more = "split = { train = 1 }" }, "split.train: expected a number > 0.* and < 1" },
   { whole { more = "figures = { 'dice_curve' }" },
     "figures%[1%]: expected one of .* %(did you mean \"dice_curves\"%?%)" },
+  { whole { more = "split = { train = 0.8, folds = 5, fold = 1 }" },
+    "split: train and folds exclude each other: give one of them" },
+  { whole { more = "split = { folds = 5, validation = { 'a' } }" }, "split: folds and validation exclude each other" },
+  { whole { more = "split = { folds = 5 }" }, "split.fold: missing: which of the 5 folds validates%?" },
+  { whole { more = "split = { fold = 2 }" }, "split.folds: missing: fold is one of how many%?" },
+  { whole { more = "split = { folds = 5, fold = 6 }" }, "split.fold: there are 5 folds, got 6" },
+  { whole { more = "split = { folds = 1, fold = 1 }" }, "split.folds: expected an integer >= 2" },
+  { whole { more = "split = { validation = {} }" }, "split.validation: expected a list of at least 1, .* got 0" },
   { whole { loss = "loss = hl.loss.dice {}" },
     "loss: model predicts at 2 scales and hl.loss.dice looks at one: use hl.loss.multiscale" },
   { whole { loss = "loss = hl.loss.multiscale { term = hl.loss.dice {}, weights = { 1 } }" },

@@ -59,6 +59,63 @@ for _, one in ipairs { { cases_of(1, 3), "3 cases of 1 patient;" }, { {}, "0 cas
   t.like(tostring(err), one[2], "with their number: " .. one[2])
 end
 
+-- ---- folds ----
+
+local twice, uneven, moved = 0, 0, 0
+for patients = 2, 23 do
+  for folds = 2, math.min(patients, 7) do
+    local all, times, least, most = cases_of(patients, 1 + patients % 3), {}, math.huge, 0
+    for fold = 1, folds do
+      local s = assert(split.cases(all, { folds = folds, fold = fold, by = "patient" }, 7))
+      for _, name in ipairs(s.validation) do times[name] = (times[name] or 0) + 1 end
+      least, most = math.min(least, #s.validation), math.max(most, #s.validation)
+      if #s.train + #s.validation ~= patients or #s.train_cases + #s.validation_cases ~= #all then twice = twice + 1 end
+      if #s.train ~= split.count(patients, { folds = folds, fold = fold }) then uneven = uneven + 1 end
+      local other = split.cases(cases_of(patients, 2), { folds = folds, fold = fold, by = "patient" }, 7)
+      if parts(other.validation) ~= parts(s.validation) then moved = moved + 1 end
+    end
+    for p = 1, patients do
+      if times["patient-" .. p] ~= 1 then twice = twice + 1 end
+    end
+    if most - least > 1 then uneven = uneven + 1 end
+  end
+end
+t.is(twice, 0, "each patient validates in exactly one fold and trains in the others (117 divisions)")
+t.is(uneven, 0, "the folds differ by one patient at most, as planned")
+t.is(moved, 0, "and do not depend on how many cases the patients have")
+local folds = { folds = 5, fold = 2, by = "patient" }
+t.ok(parts(split.cases(cases, folds, 1).validation) ~= parts(split.cases(cases, folds, 2).validation),
+  "another seed, other folds")
+local few, complaint = split.cases(cases_of(4, 2), { folds = 5, fold = 5, by = "patient" }, 1)
+t.is(few, nil, "more folds than patients are refused")
+t.like(tostring(complaint), "^the data holds 4 patients: too few for 5 folds$", "with both numbers")
+
+-- ---- lists ----
+
+local listed = split.cases(cases, { validation = { "patient-3", "patient-20", "nobody", "patient-3" } }, 1)
+t.same(listed.validation, { "patient-20", "patient-3" }, "the patients of a list validate")
+t.is(#listed.train_cases, 36, "and the others train")
+t.same(listed.absent, { "nobody" }, "names that the data does not hold are told")
+local path = os.tmpname()
+local file = assert(io.open(path, "w"))
+file:write("# of the paper\n\n  patient-3\r\npatient-20 # the last\n")
+file:close()
+t.same(split.cases(cases, { validation_file = path }, 1).validation, listed.validation, "so do those of a file")
+os.remove(path)
+local names = {}
+for p = 1, 20 do names[p] = "patient-" .. p end
+for _, one in ipairs {
+  { { validation = { "a", "b" } },
+    "^split.validation: none of its 2 names is in the data, whose patients are patient%-1, …$" },
+  { { validation = names }, "^split.validation: holds all 20 patients of the data: none is left to train$" },
+  { { validation_file = path }, "^split.validation_file: " .. path:gsub("%p", "%%%0") .. ": No such file" },
+  { { validation_file = "/" }, "^split.validation_file: /: Is a directory" },
+} do
+  local s, err = split.cases(cases, one[1], 1)
+  t.is(s, nil, "refused:")
+  t.like(tostring(err), one[2], tostring(err))
+end
+
 local list = {}
 for i = 1, 50 do list[i] = i end
 local first = split.shuffle(table.move(list, 1, 50, 1, {}), 5, "shuffle", 1)

@@ -71,6 +71,10 @@ local function data_lines(spec, set, sides)
   local lines = { string.format("data          training %s, validation %s", side(sides.train_cases, sides.train),
     side(sides.validation_cases, sides.validation)) }
   lines[2] = string.format("protocol      %s; split by %s", tostring(set.protocol), spec.split.by)
+  if #sides.absent > 0 then
+    lines[#lines + 1] = string.format("note          %s of those who are to validate %s not in the data, first: %s",
+      counted(#sides.absent, "name"), #sides.absent == 1 and "is" or "are", sides.absent[1])
+  end
   local left_out = filters.text(set.left_out or {})
   if left_out then lines[#lines + 1] = "left out      " .. left_out end
   local prepared = set.prepared
