@@ -217,12 +217,73 @@ static int l_finish(lua_State *L) {
   return 1;
 }
 
+/* ---- watching a run ---- */
+
+static void push_tensors(lua_State *L, int n, hl_tensor *const *list) {
+  lua_createtable(L, n, 0);
+  for (int i = 0; i < n; i++) {
+    hl_tensor **box = hll_tensor_box(L);
+    *box = hl_tensor_ref(list[i]);
+    lua_seti(L, -2, i + 1);
+  }
+}
+
+/* Calls the function at stack index 3 of the call in progress. */
+static int call_observer(lua_State *L) {
+  const hl_step *step = lua_touserdata(L, 2);
+  lua_pushvalue(L, 1);
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, step->op);
+  lua_setfield(L, -2, "op");
+  lua_pushstring(L, step->place);
+  lua_setfield(L, -2, "place");
+  lua_pushboolean(L, step->backward);
+  lua_setfield(L, -2, "backward");
+  lua_pushnumber(L, step->seconds);
+  lua_setfield(L, -2, "seconds");
+  push_tensors(L, step->n_in, step->in);
+  lua_setfield(L, -2, "input");
+  push_tensors(L, step->n_out, step->out);
+  lua_setfield(L, -2, "out");
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* What the observer returns, unless it is nothing, ends the run, and so does an error. */
+static hl_status observe(void *ctx, const hl_step *step, hl_err *e) {
+  lua_State *L = ctx;
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, call_observer);
+  lua_pushvalue(L, 3);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)step);
+  hl_status s = HL_OK;
+  bool raised = lua_pcall(L, 2, 1, 0) != LUA_OK;
+  if (raised || lua_toboolean(L, -1))
+    s = hl_fail(e, raised ? HL_EINVAL : HL_ECANCELLED, "%s", luaL_tolstring(L, -1, NULL));
+  lua_settop(L, top);
+  return s;
+}
+
 enum { MOST_TENSORS = 4096 };
 
-/* p:run{tensors} -> {tensors}. Cancellation returns nil and an error with code "cancelled". */
+/* Runs, with the observer at stack index 3 if there is one. */
+static hl_status run_program(lua_State *L, hl_program *p, int n_in, hl_tensor **in, int n_out,
+                             hl_tensor **out, hl_err *e) {
+  if (lua_isfunction(L, 3)) hl_program_observe(p, observe, L);
+  hl_status s = hl_program_run(p, n_in, in, n_out, out, e);
+  hl_program_observe(p, NULL, NULL);
+  return s;
+}
+
+/* p:run({tensors}[, observer]) -> {tensors}. observer({ op, place, backward, seconds, input,
+ * out }) is called after each op, with lists of tensors that later ops may overwrite; if it returns
+ * something but nil and false, the run ends and that is the message. Cancellation, by it too,
+ * returns nil and an error with code "cancelled". */
 static int l_run(lua_State *L) {
   hl_program *p = check_program(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
+  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
   lua_Integer n_in = luaL_len(L, 2);
   int n_out = hl_program_output_count(p);
   luaL_argcheck(L, n_in <= MOST_TENSORS && n_out <= MOST_TENSORS, 2, "too many tensors");
@@ -240,11 +301,11 @@ static int l_run(lua_State *L) {
     lua_seti(L, results, i + 1);
   }
   hl_err e = {0};
-  hl_status s = hl_program_run(p, (int)n_in, list, n_out, out, &e);
+  hl_status s = run_program(L, p, (int)n_in, list, n_out, out, &e);
   if (s == HL_ENOMEM) {
     lua_gc(L, LUA_GCCOLLECT);
     e = (hl_err){0};
-    s = hl_program_run(p, (int)n_in, list, n_out, out, &e);
+    s = run_program(L, p, (int)n_in, list, n_out, out, &e);
   }
   if (s == HL_ECANCELLED) return hll_fail(L, &e);
   if (s != HL_OK) return hll_raise(L, &e);

@@ -1,6 +1,7 @@
 /* Finishing (what is needed, when values die, what works in place), planning and running. */
 #include "internal.h"
 
+#include <hilum/machine.h>
 #include <hilum/parallel.h>
 
 #include <stdio.h>
@@ -169,12 +170,60 @@ static hl_status run_step(run *r, int i, hl_err *e) {
   return s == HL_OK ? s : hl_at_scope(r->p, n->scope, s, e);
 }
 
+/* ---- being watched ---- */
+
+void hl_program_observe(hl_program *p, hl_observer *fn, void *ctx) {
+  p->observer = fn;
+  p->observing = ctx;
+}
+
+static void name_chain(const hl_program *p, const chain *c, char *text, size_t size) {
+  size_t used = 0;
+  for (int i = c->first; i <= c->last && used < size; i++)
+    if (p->nodes[i].needed)
+      used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? "+" : "",
+                               p->nodes[i].op->name);
+}
+
+/* Tells the observer about the node, or the chain that begins with it. */
+static hl_status tell(const run *r, int i, double seconds, hl_err *e) {
+  const hl_program *p = r->p;
+  const node *n = &p->nodes[i];
+  const chain *c = n->chain >= 0 ? &p->chains[n->chain] : NULL;
+  char name[256];
+  enum { MOST_IN = HL_MAX_ARGS + HL_CHAIN_OPERANDS, MOST_OUT = HL_MAX_ARGS + HL_CHAIN_LINKS };
+  hl_tensor *in[MOST_IN], *out[MOST_OUT];
+  hl_step step = {.op = n->op->name,
+                  .place = p->scopes[n->scope].path,
+                  .backward = n->backward,
+                  .seconds = seconds,
+                  .n_in = c == NULL ? n->n_in : c->call.n_operands,
+                  .n_out = c == NULL ? n->n_out : c->call.n_results,
+                  .in = in,
+                  .out = out};
+  const hl_var *operand = c == NULL ? n->in : c->operand, *result = c == NULL ? n->out : c->result;
+  for (int k = 0; k < step.n_in; k++) in[k] = value_of(r, operand[k]);
+  for (int k = 0; k < step.n_out; k++) out[k] = value_of(r, result[k]);
+  if (c != NULL) {
+    name_chain(p, c, name, sizeof name);
+    step.op = name;
+  }
+  return p->observer(p->observing, &step, e);
+}
+
+static hl_status run_watched(run *r, int i, hl_err *e) {
+  if (r->p->observer == NULL || hl_ledger_is_counting(r->ledger)) return run_step(r, i, e);
+  double start = hl_machine_clock();
+  HL_TRY(run_step(r, i, e));
+  return tell(r, i, hl_machine_clock() - start, e);
+}
+
 static hl_status run_all(run *r, hl_err *e) {
   hl_program *p = r->p;
   for (int i = 0; i < p->n_nodes; i++) {
     if (!p->nodes[i].needed) continue;
     if (hl_cancel_requested()) return hl_fail(e, HL_ECANCELLED, "stopped on request");
-    HL_TRY(run_step(r, i, e));
+    HL_TRY(run_watched(r, i, e));
     if (p->nodes[i].chain >= 0) i = p->chains[p->nodes[i].chain].last;
   }
   return HL_OK;

@@ -102,6 +102,8 @@ struct hl_program {
   hl_tensor **values; /* per var, of the run in progress */
   hl_var *inputs, *outputs;
   int n_inputs, n_outputs, cap_inputs, cap_outputs;
+  hl_observer *observer;
+  void *observing; /* its context */
   char text[512];
 };
 

@@ -28,7 +28,7 @@ local function run_steps(step, batch, o)
   local seconds, losses = {}, {}
   for i = 1, o.steps do
     local t = engine.clock()
-    local result, err = step:run(batch)
+    local result, err = step:run(batch, i > 1 and o.profile and o.profile.observe or nil)
     if not result then error(problem.of(err), 0) end
     losses[i] = result.loss
     result.probability:free() -- as training does: the next step's own takes its place
@@ -41,9 +41,9 @@ end
 
 --- Runs steps of forward pass, loss, backward pass and Adam. o: { net = layer, size = { z, y, x }, n = images in a
 --- batch, batch = function() their tensors (default: random), loss, steps, budget = bytes, each = function(i, seconds,
---- loss) after each step }. "Start" is when net, input and truth exist. Returns { parameters, seconds,
---- seconds_per_step, loss, peak_rss_bytes, peak_above_start_bytes, start_peak_rss_bytes, start_ledger_bytes,
---- peak_ledger_bytes, peak_ledger_activation_bytes, planned_bytes, planned_where }; raises.
+--- loss) after each step, profile = a profile of all steps but the first }. "Start" is when net, input and truth exist.
+--- Returns { parameters, seconds, seconds_per_step, loss, peak_rss_bytes, peak_above_start_bytes, start_peak_rss_bytes,
+--- start_ledger_bytes, peak_ledger_bytes, peak_ledger_activation_bytes, planned_bytes, planned_where }; raises.
 function cost.of_steps(o)
   local net = model.new(o.net, { seed = 0 })
   net:predictor { batch = o.n, size = o.size } -- the parameters come to life

@@ -40,4 +40,5 @@ return {
   gradient = tape.gradient,
   gradcheck = tape.gradcheck,
   custom = tape.custom,
+  profile = require("hilum.profile").new,
 }

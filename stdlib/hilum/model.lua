@@ -185,11 +185,13 @@ local function drop_gradients(self)
 end
 
 --- Forward and backward pass of { image, truth, valid }, tensors { batch, 1, z, y, x }. Returns { loss,
---- scales = { { scale, loss, weight }, … }, probability }, or nil and an error with code "cancelled".
-function trainer:run(batch)
+--- scales = { { scale, loss, weight }, … }, probability }, or nil and an error with code "cancelled". An observer is
+--- called after each op with { op, place, backward, seconds, input, out }, see hilum.profile; what it returns, unless
+--- it is nothing, ends the run.
+function trainer:run(batch, observer)
   drop_gradients(self) -- before the next ones are made
   self.model.store.step:set(1, self.steps + 1)
-  local out, err = self.program:run { batch.image, batch.truth, batch.valid }
+  local out, err = self.program:run({ batch.image, batch.truth, batch.valid }, observer)
   if not out then return nil, err end
   local result = read_results(self.results, out)
   local last = self.first_gradient + #self.parameters

@@ -94,6 +94,22 @@ HL_MUST_CHECK hl_status hl_program_finish(hl_program *p, hl_err *e);
 HL_MUST_CHECK hl_status hl_program_run(hl_program *p, int n_in, hl_tensor *const *in, int n_out,
                                        hl_tensor **out, hl_err *e);
 
+/* What a run has just done: one op, or a chain of elementwise ops that ran as one pass. */
+typedef struct hl_step {
+  const char *op;    /* its name; of a chain the names of its ops, joined by + */
+  const char *place; /* in the model: "model[2].level[3]" */
+  bool backward; /* emitted by differentiation: gradients, and what is computed again for them */
+  double seconds;
+  int n_in, n_out;
+  hl_tensor *const *in, *const
+                            *out; /* in place an input is a result already; later ops overwrite */
+} hl_step;
+
+typedef hl_status hl_observer(void *ctx, const hl_step *step, hl_err *e);
+
+/* Calls fn after each op of the runs to come; NULL: nobody. An error it returns ends the run. */
+void hl_program_observe(hl_program *p, hl_observer *fn, void *ctx);
+
 typedef struct hl_plan {
   size_t peak[HL_MEM_CATEGORIES + 1]; /* bytes at the moment of the overall peak; last = the peak */
   char where[160];                    /* op and place in the model where it occurs */

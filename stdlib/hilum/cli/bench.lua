@@ -8,6 +8,7 @@ local loss = require "hilum.loss"
 local nn = require "hilum.nn"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
+local profile = require "hilum.profile"
 
 local CHANNELS = "16,32,64,128"
 
@@ -99,8 +100,10 @@ local function train(given, command)
   if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
   local net = network(given, command)
   local batch, case = data_of(given, n, size)
+  local watch = given.profile and profile.new() or nil
+  if watch and steps < 2 then error(problem.new("usage", "--profile needs --steps 2: the first is left out"), 0) end
   local result = cost.of_steps { net = net, size = size, n = n, batch = batch, loss = wanted, steps = steps,
-    budget = gibibytes(given["memory-gib"]), each = not given.json and function(i, seconds, loss_now)
+    profile = watch, budget = gibibytes(given["memory-gib"]), each = not given.json and function(i, seconds, loss_now)
       print(string.format("step %d of %d: %.3f s, loss %.6f, ledger %.1f MiB at most", i, steps, seconds, loss_now,
         engine.ledger().peak.all / 2 ^ 20))
     end or nil }
@@ -109,7 +112,9 @@ local function train(given, command)
     channels = numbers(given.channels or CHANNELS, "channels"), blocks = numbers(given.blocks or "2", "blocks")[1],
     data = case, backprop = given.backprop or "rebuild", threads = engine.threads(),
   } do result[name] = what end
+  if watch then result.machine, result.profile = engine.machine(), watch:list() end
   if given.json then return common.emit_line(result) end
+  if watch then print(watch:table(result.machine)) end
   print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
     result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
     result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
@@ -147,6 +152,7 @@ return {
         { "memory-gib", "N", "budget of a step: couplings go through slabs of z to keep it" },
         { "loss", "NAME", "dice (default) or dice+bce" },
         { "data", "DIR", "the first scan below this folder of LIDC-IDRI, on a grid of --size (default: random)" },
+        { "profile", nil, "where the time of the steps after the first goes, by op, beside the machine's peaks" },
         { "json", nil, "one JSON line" },
       },
       run = train,
