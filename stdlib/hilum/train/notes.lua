@@ -1,0 +1,129 @@
+-- What a run writes down while it trains: the table that the archive is made of, row by row. s: the state of a
+-- training, see train.lua.
+
+local experiment = require "hilum.experiment"
+local provenance = require "hilum.provenance"
+
+local notes = {}
+
+-- ---- a run at its beginning ----
+
+local function case_rows(set, sides)
+  local rows, role = {}, {}
+  for _, i in ipairs(sides.train_cases) do role[i] = "train" end
+  for i, case in ipairs(set.cases) do
+    rows[i] = { id = case.id, patient = case.patient, role = role[i] or "validation",
+      diameter_mm = case.diameter_mm, readers = case.readers }
+  end
+  return rows
+end
+
+-- The protocol as a sentence for people and, where the source gives them, as its parts.
+local function data_of(set)
+  local parts = type(set.protocol) == "table" and set.protocol or nil
+  return { hash = set.hash, protocol = tostring(set.protocol), details = parts }
+end
+
+--- The table of a new run, in which everything is written down. o: as for train.run.
+function notes.new(spec, o)
+  local set, sides = o.set, o.sides
+  return {
+    name = spec.name, seed = spec.seed, experiment = experiment.text(spec), modules = provenance.modules(o.record),
+    split = { train = sides.train, validation = sides.validation }, cases = case_rows(set, sides),
+    curves = {
+      epoch = { epoch = {}, loss_train = {}, loss_validation = {}, dice_train = {}, dice_validation = {},
+        rate = {}, seconds = {} },
+      step = { step = {}, epoch = {}, loss = {}, rate = {} },
+    },
+    drawn = { epoch = {}, case = {}, what = {} },
+    weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false, resumed = 0,
+      kept = {} },
+    provenance = provenance.here(), data = data_of(set),
+    parameters = o.ready.plan.parameters, memory = { planned = o.ready.plan.bytes.peak },
+    log = {}, panel = {}, interreader = {},
+  }
+end
+
+--- The archived run as it goes on: what it will be, and the lines it has printed before these.
+function notes.go_on(run, spec, o)
+  run.experiment, run.modules = experiment.text(spec), provenance.modules(o.record)
+  run.state.resumed, run.state.finished = (run.state.resumed or 0) + 1, false
+  run.panel = {}
+  local said = o.bar.lines
+  o.bar.lines = table.move(run.log, 1, #run.log, 1, {})
+  o.bar.lines[#o.bar.lines + 1] = string.format("resumed after epoch %d, %s", run.state.epoch,
+    os.date("!%Y-%m-%dT%H:%M:%SZ"))
+  table.move(said, 1, #said, #o.bar.lines + 1, o.bar.lines)
+  return run
+end
+
+-- ---- rows ----
+
+-- What was drawn for one case, as one word: "flip=zy".
+local function drawn_text(list)
+  local parts = {}
+  for _, one in ipairs(list) do
+    for name, what in pairs(one) do parts[#parts + 1] = name .. "=" .. tostring(what) end
+  end
+  return table.concat(parts, " ")
+end
+
+--- What was drawn for the cases of a batch.
+function notes.draws(s, epoch, cases, drawn)
+  local rows = s.run.drawn
+  for i, case in ipairs(cases) do
+    if drawn[i] and #drawn[i] > 0 then
+      local n = #rows.epoch + 1
+      rows.epoch[n], rows.case[n], rows.what[n] = epoch, s.set.cases[case].id, drawn_text(drawn[i])
+    end
+  end
+end
+
+--- A step's row: result is what trainer:run returned.
+function notes.step(s, epoch, result, rate)
+  local rows, state = s.run.curves.step, s.run.state
+  state.step = state.step + 1
+  local n = #rows.step + 1
+  rows.step[n], rows.epoch[n], rows.loss[n], rows.rate[n] = state.step, epoch, result.loss, rate
+  for _, one in ipairs(result.scales) do
+    for what, x in pairs { loss = one.loss, weight = one.weight } do
+      local name = string.format("%s_scale_%d", what, one.scale)
+      rows[name] = rows[name] or {}
+      rows[name][n] = x
+    end
+  end
+end
+
+--- One measurement of the guard as a row of the archive's curves.
+function notes.guard(s, errors)
+  local rows = s.run.curves.guard or { step = {} }
+  s.run.curves.guard = rows
+  local n = #rows.step + 1
+  rows.step[n] = s.run.state.step
+  for _, one in ipairs(errors) do
+    rows[one.place] = rows[one.place] or {}
+    rows[one.place][n] = one.error
+  end
+end
+
+-- A copy of the weights; the one before is let go at once.
+local function keep_best(s)
+  local best = s.run.weights.best or {}
+  for name, tensor in pairs(s.net:weights()) do
+    if best[name] then best[name]:copy_(tensor) else best[name] = tensor:clone() end
+  end
+  s.run.weights.best = best
+end
+
+--- An epoch's row; the weights are kept if they are the best so far.
+function notes.epoch(s, row)
+  for name, rows in pairs(s.run.curves.epoch) do rows[#rows + 1] = row[name] end
+  local state = s.run.state
+  state.epoch = row.epoch
+  if not s.best or row.dice_validation > s.best then
+    s.best, state.best_epoch, state.best_dice = row.dice_validation, row.epoch, row.dice_validation
+    keep_best(s)
+  end
+end
+
+return notes

@@ -1,0 +1,56 @@
+-- Before the first step: the network planned, the data opened and divided.
+
+local guard = require "hilum.guard"
+local model = require "hilum.model"
+local split = require "hilum.split"
+local value = require "hilum.value"
+
+local setup = {}
+
+-- The training Dice is taken from as many training cases as validate, but from at least this many.
+local WATCHED = 32
+
+--- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }. Raises where it does
+--- not fit into the memory budget.
+function setup.prepare(spec)
+  local net = model.new(spec.model, { seed = spec.seed })
+  local limit = spec.train.memory_gib
+  local step, err = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
+    size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30),
+    average = spec.train.average }
+  if not step then error(err, 0) end
+  local ready = { net = net, step = step, plan = step:plan() }
+  local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop),
+    slabs = step.slabs })
+  if not watched then return ready end
+  ready.guard = watched
+  local bytes = ready.plan.bytes
+  local peak = watched:peak() + bytes.parameters + bytes.optimiser
+  if peak > bytes.peak then bytes.peak, ready.plan.where = peak, "the guard's measurement" end
+  return ready
+end
+
+--- Opens the data and divides it. Returns set and division, or nil and a problem.
+function setup.data(spec, bar)
+  local set, err = spec.data:open {
+    progress = function(done, total, what) bar:update(what or "reading", done, total or 0) end,
+  }
+  bar:clear()
+  if not set then return nil, err end
+  local sides
+  sides, err = split.cases(set.cases, spec.split, spec.seed)
+  if not sides then return nil, err end
+  return set, sides
+end
+
+--- A seeded choice of training cases, whose Dice is told after each epoch.
+function setup.watched(sides, seed)
+  local cases = table.move(sides.train_cases, 1, #sides.train_cases, 1, {})
+  split.shuffle(cases, seed, "watch", 0)
+  local n = math.min(#cases, math.max(WATCHED, #sides.validation_cases))
+  local chosen = table.move(cases, 1, n, 1, {})
+  table.sort(chosen)
+  return chosen
+end
+
+return setup
