@@ -218,11 +218,79 @@ kinds.curves = {
   end,
 }
 
-local by_key, all_keys = {}, {}
-for i, part in ipairs(archive.layout) do
-  part.path = "/" .. part.key
-  by_key[part.key], all_keys[i] = part, part.key
+-- ---- forms: what a kind of archive holds ----
+
+-- A form with its parts by name. format: what the file says it is; version: the newest that is read; what: "a run".
+local function form_of(format, version, what, layout)
+  local form = { format = format, version = version, what = what, layout = layout, by_key = {}, keys = {} }
+  for i, part in ipairs(layout) do
+    part.path = "/" .. part.key
+    form.by_key[part.key], form.keys[i] = part, part.key
+  end
+  return form
 end
+
+local function check_key(form, key)
+  if form.by_key[key] then return end
+  error(string.format("%s has no part '%s'%s", form.what, tostring(key), suggest.hint(tostring(key), form.keys)), 3)
+end
+
+-- An archive in memory with the content: a plain table with keys of the layout, all optional.
+local function filled(form, content)
+  local w = archive.new()
+  w:attr("/", "format", form.format):attr("/", "format_version", form.version)
+  for _, part in ipairs(form.layout) do
+    if content[part.key] ~= nil then kinds[part.kind].write(w, part.path, content[part.key]) end
+  end
+  return w
+end
+
+local function read_form(form, path, without)
+  local store <close> = check(archive.open(path))
+  local s = { store = store, file = path, objects = 0 }
+  local format = check(store:attr("/", "format"))
+  if format ~= form.format then
+    complain(s, "/", string.format("is not the archive of %s%s", form.what,
+      type(format) == "string" and " but of the format '" .. format .. "'" or ""))
+  end
+  local version = check(store:attr("/", "format_version"))
+  if math.type(version) ~= "integer" or version < 1 or version > form.version then
+    complain(s, "/", string.format("has the format %s, this hilum reads up to %d", tostring(version), form.version))
+  end
+  local content = {}
+  for _, part in ipairs(form.layout) do
+    if not without[part.key] and check(store:has(part.path)) then
+      content[part.key] = kinds[part.kind].read(s, part.path)
+    end
+  end
+  return content
+end
+
+--- Another form of archive, in the parts that archive.layout shows: write(content, path) -> true, or nil, err; as a
+--- whole or not at all. read(path) -> an equal table, or nil, err.
+function archive.form(format, version, what, layout)
+  local form = form_of(format, version, what, layout)
+  return {
+    write = function(content, path)
+      for key in pairs(content) do check_key(form, key) end
+      local w <close> = filled(form, content)
+      return w:save(path)
+    end,
+    read = function(path) return guarded(read_form, form, path, {}) end,
+  }
+end
+
+--- What a file says it is: "hilum run", "hilum study"; or nil, err.
+function archive.format(path)
+  local store <close>, err = archive.open(path) -- luacheck: ignore (closed at the end)
+  if not store then return nil, err end
+  local format
+  format, err = store:attr("/", "format")
+  if type(format) == "string" then return format end
+  return nil, err or problem.new("format", path .. ": is no archive of hilum's")
+end
+
+local run_form = form_of(FORMAT, VERSION, "a run", archive.layout)
 
 -- ---- what the curves say ----
 
@@ -268,35 +336,10 @@ end
 --- Writes a run to a file, as a whole or not at all; true, or nil, err. `run` is a plain table with the keys of
 --- archive.layout, all optional; an unknown key raises. /results is derived from the curves for other readers.
 function archive.run_write(run, path)
-  for key in pairs(run) do
-    if not by_key[key] then
-      error(string.format("a run has no part '%s'%s", tostring(key), suggest.hint(tostring(key), all_keys)), 2)
-    end
-  end
-  local w <close> = archive.new()
-  w:attr("/", "format", FORMAT):attr("/", "format_version", VERSION)
-  for _, part in ipairs(archive.layout) do
-    if run[part.key] ~= nil then kinds[part.kind].write(w, part.path, run[part.key]) end
-  end
+  for key in pairs(run) do check_key(run_form, key) end
+  local w <close> = filled(run_form, run)
   tree.write(w, "/results", archive.results(run))
   return w:save(path)
-end
-
-local function read_run(path, without)
-  local store <close> = check(archive.open(path))
-  local s = { store = store, file = path, objects = 0 }
-  if check(store:attr("/", "format")) ~= FORMAT then complain(s, "/", "is not the archive of a run") end
-  local version = check(store:attr("/", "format_version"))
-  if math.type(version) ~= "integer" or version < 1 or version > VERSION then
-    complain(s, "/", string.format("has the format %s, this hilum reads up to %d", tostring(version), VERSION))
-  end
-  local run = {}
-  for _, part in ipairs(archive.layout) do
-    if not without[part.key] and check(store:has(part.path)) then
-      run[part.key] = kinds[part.kind].read(s, part.path)
-    end
-  end
-  return run
 end
 
 --- Reads what run_write wrote: an equal table; or nil, err. o.without: a list of keys that are not needed, for
@@ -304,12 +347,10 @@ end
 function archive.run_read(path, o)
   local without = {}
   for _, key in ipairs(o and o.without or {}) do
-    if not by_key[key] then
-      error(string.format("a run has no part '%s'%s", key, suggest.hint(key, all_keys)), 2)
-    end
+    check_key(run_form, key)
     without[key] = true
   end
-  return guarded(read_run, path, without)
+  return guarded(read_form, run_form, path, without)
 end
 
 -- ---- telling people ----

@@ -73,6 +73,11 @@ function experiment.apply_settings(raw, report, known)
   return raw
 end
 
+--- The settings in force: a list of { path, value }.
+function experiment.settings()
+  return settings
+end
+
 -- Fills in what the source proposes. The result holds everything, so that it reads back the same.
 local function apply_preset(raw)
   local train = type(raw.train) == "table" and shallow(raw.train) or raw.train == nil and {}
@@ -174,8 +179,11 @@ local function interrupt()
   end
 end
 
---- Loads a script. options: { args = { data = … }, set = { { path, value } … } }. Returns the experiment, or the
---- measurement (hl.measure), and a record of the sources; raises all problems at once.
+-- What a script may return beside an experiment.
+local others = { measurement = true, study = true }
+
+--- Loads a script. options: { args = { data = … }, set = { { path, value } … } }. Returns the experiment, the
+--- measurement (hl.measure) or the study, and a record of the sources; raises all problems at once.
 function experiment.load(path, options)
   options = options or {}
   local old = settings
@@ -184,7 +192,7 @@ function experiment.load(path, options)
   settings = old
   if not result[1] then error(result[2], 0) end
   local found = result[2]
-  if value.constructor(found) ~= experiment.new and value.family(found) ~= "measurement" then
+  if value.constructor(found) ~= experiment.new and not others[value.family(found)] then
     error(problem.new("schema", string.format(
       "%s: must return an experiment (return hl.experiment { … }), got %s", path, value.show(found))), 0)
   end

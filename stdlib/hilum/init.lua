@@ -29,6 +29,7 @@ return {
   schedule = require "hilum.schedule",
   metric = require "hilum.metric",
   measure = require "hilum.measurement",
+  study = require("hilum.study").new,
 
   -- at the prompt
   op = engine.op,

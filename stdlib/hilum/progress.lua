@@ -65,7 +65,8 @@ local function picture(width, task, first, done, total, elapsed, note)
   return fitted(task .. " " .. drawing .. text, width - 1)
 end
 
---- Shows that `done` of `total` (0: unknown) parts of a task are done. Rates count from its first call.
+--- Shows that `done` of `total` (0: unknown) parts of a task are done, after the text in `prefix` if there is one.
+--- Rates count from its first call.
 function progress:update(task, done, total, note)
   local now = engine.clock()
   if task ~= self.task then
@@ -74,7 +75,7 @@ function progress:update(task, done, total, note)
   if not self.width or now - self.drawn < SLOWEST and done ~= total then return end
   self.drawn, self.shown = now, true
   self.width = engine.terminal("err") or self.width
-  local line = picture(self.width, task, self.first, done, total or 0, now - self.start, note)
+  local line = picture(self.width, (self.prefix or "") .. task, self.first, done, total or 0, now - self.start, note)
   io.stderr:write("\r", line, "\27[K"):flush()
 end
 

@@ -70,6 +70,23 @@ function resume.check_experiment(path, run, spec, o)
   return true
 end
 
+--- The same for a study, its index and its variants' names. With o.extend it may have more variants and more epochs:
+--- the archive of each variant is checked by itself besides.
+function resume.check_study(path, found, text, names, o)
+  local a, b = first_difference(found.study, text)
+  if a and not o.extend then
+    return changed(path, "the study is another one (--extend goes on with more variants or epochs)", a, b)
+  end
+  for _, variant in ipairs(a and found.variants or {}) do
+    if not names[variant.name] then
+      return changed(path, "the study is another one", "the variant " .. variant.name, "none of this name")
+    end
+  end
+  local name, old, new = other_module(found, o.record)
+  if name then return changed(path, "the module " .. name .. " is another one", old:sub(1, 16), new:sub(1, 16)) end
+  return true
+end
+
 -- ---- the data ----
 
 local function same_list(a, b)

@@ -17,7 +17,8 @@
 --   })
 --   local c = conv { out = 16 }        -- frozen; c.kernel[1] == 3; tostring(c) is Lua
 --
--- Kinds: int, number, bool, string, path, one_of, zyx, axes, list, map, record, optional, any_of, value.
+-- Kinds: int, number, bool, string, path, one_of, zyx, axes, list, map, record, optional, any_of, value,
+-- anything.
 -- Each takes { doc =, default =, … }; a default may be a function, called when it is needed.
 -- All problems of one call are reported together, at the user's line. Inside schema.gather (scripts are
 -- loaded in it) the problems of all calls are.
@@ -258,6 +259,38 @@ function schema.value(o)
     report(path, expected(k, x))
   end)
   k.value_family = o.family
+  return k
+end
+
+-- Numbers, text, booleans and values as they are; lists and tables of them frozen.
+local function frozen(x, path, report)
+  if type(x) == "string" or type(x) == "number" or type(x) == "boolean" or value.is(x) then return x end
+  if type(x) ~= "table" then
+    return report(path, string.format("expected a number, text, a boolean, a value, or a table of them, got %s",
+      value.show(x)))
+  elseif rawget(x, "construct") then
+    return report(path, string.format("got a constructor: write %s { … }", x.name))
+  end
+  local props, order, items = {}, {}, {}
+  for i = 1, #x do items[i] = frozen(x[i], join(path, i), report) end
+  for key, part in pairs(x) do
+    if type(key) == "string" then
+      props[key], order[#order + 1] = frozen(part, join(path, key), report), key
+    elseif math.type(key) ~= "integer" or key < 1 or key > #x then
+      report(path, string.format("unexpected key [%s]", tostring(key)))
+    end
+  end
+  table.sort(order)
+  return value.new(nil, props, order, items)
+end
+
+--- Whatever can be written down, frozen as it is.
+function schema.anything(o)
+  local k
+  k = kind(o, o.text or "a value, or a table", function(x, path, report)
+    if type(x) == "table" then return frozen(x, path, report) end
+    report(path, expected(k, x))
+  end)
   return k
 end
 

@@ -5,6 +5,7 @@ local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
 local json = require "hilum.json"
 local problem = require "hilum.problem"
+local study = require "hilum.study"
 local train = require "hilum.train"
 local value = require "hilum.value"
 
@@ -35,11 +36,12 @@ function common.load(given)
   return spec, record
 end
 
---- The network of an experiment, planned; raises for a measurement, which has none of its own. What does not fit
---- together is said with the script's name.
+--- The network of an experiment, planned; raises for what has none of its own. What does not fit together is said
+--- with the script's name.
 function common.prepare(spec, path)
-  if value.family(spec) == "measurement" then
-    error(problem.new("usage", path .. ": is a measurement: hilum run carries it out"), 0)
+  local family = value.family(spec)
+  if family ~= "experiment" then
+    error(problem.new("usage", string.format("%s: is a %s: hilum run carries it out", path, family)), 0)
   end
   local fine, ready = pcall(train.prepare, spec)
   if fine then return ready end
@@ -57,14 +59,28 @@ function common.emit_line(object)
   io.stdout:write((json.encode(object):gsub("\n%s*", " ")), "\n"):flush()
 end
 
---- Reads an archive of a run without the parts named in `without`; raises. The file may be a stranger's: it is
---- tried in another process first.
-function common.read_run(path, without)
-  local run
+-- read(path, ...), raising. The file may be a stranger's: it is tried in another process first.
+local function tried(read, path, ...)
+  local found
   local fine, err = engine.store_try(path)
-  if fine then run, err = archive.run_read(path, { without = without }) end
-  if not run then error(problem.of(err), 0) end
-  return run
+  if fine then found, err = read(path, ...) end
+  if not found then error(problem.of(err), 0) end
+  return found
+end
+
+--- Reads an archive of a run without the parts named in `without`; raises.
+function common.read_run(path, without)
+  return tried(archive.run_read, path, { without = without })
+end
+
+--- Reads the index of a study (see study.open); raises.
+function common.read_study(path)
+  return tried(study.open, path)
+end
+
+--- What kind of archive it is (see archive.format); raises.
+function common.format(path)
+  return tried(archive.format, path)
 end
 
 --- The problems in a list that also holds notes (code "ok").
@@ -74,6 +90,20 @@ function common.problems(list)
     if one.code ~= "ok" then problems[#problems + 1] = one end
   end
   return problems
+end
+
+--- Nothing is overwritten; raises.
+function common.refuse_existing(path)
+  if engine.file_kind(path) then
+    error(problem.new("exists", path .. ": already exists; give another --out or remove it"), 0)
+  end
+end
+
+--- runs/NAME-1.h5, or the next number that is free.
+function common.free_place(name)
+  local n = 1
+  while engine.file_kind(string.format("runs/%s-%d.h5", name, n)) do n = n + 1 end
+  return string.format("runs/%s-%d.h5", name, n)
 end
 
 --- Makes the folder that a file will lie in; raises.

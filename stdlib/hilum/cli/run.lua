@@ -13,38 +13,28 @@ local provenance = require "hilum.provenance"
 local resume = require "hilum.resume"
 local train = require "hilum.train"
 local value = require "hilum.value"
+local variants = require "hilum.cli.variants"
 
 local run = {
   name = "run",
   summary = "trains an experiment and archives everything about it",
-  arguments = { { "EXPERIMENT.lua", "a script that returns an experiment" } },
+  arguments = { { "EXPERIMENT.lua", "a script that returns an experiment or a study" } },
   options = common.with(common.experiment_options, {
-    { "out", "RUN.h5", "the archive (default: runs/NAME-N.h5); must not exist yet", short = "o" },
+    { "out", "RUN.h5", "the archive (default: runs/NAME-N.h5); must not exist yet; of a study: its index, or a folder",
+      short = "o" },
     { "threads", "N", "compute threads (default: all processors)" },
     { "resume", nil, "goes on with the run in --out; starts one where there is none, leaves a finished one alone" },
-    { "extend", nil, "with --resume: the experiment may have more epochs than were planned" },
+    { "extend", nil, "with --resume: the experiment may have more epochs, the study more variants than were planned" },
+    { "fail-fast", nil, "of a study: the first variant that fails ends it (default: the others go on)" },
     { "quiet", nil, "prints the result only" },
     { "json", nil, "prints one JSON object for each epoch and one at the end" },
   }),
   notes = "--set changes what the script hands to hl.experiment, before it is checked; what follows from it\n"
     .. "(presets, plan) follows from the new value. The value is Lua; a bare word or path is a string.\n"
     .. "The archive is written after each epoch. Ctrl-C keeps the last complete epoch, --resume goes on from there,\n"
-    .. "in as many threads, and ends with the same bits. A changed experiment or changed data are refused.",
+    .. "in as many threads, and ends with the same bits. A changed experiment or changed data are refused.\n"
+    .. "The variants of a study STUDY.h5 lie in the folder STUDY beside it, one archive each.",
 }
-
--- runs/NAME-1.h5, or the next number that is free.
-local function default_out(name)
-  local n = 1
-  while engine.file_kind(string.format("runs/%s-%d.h5", name, n)) do n = n + 1 end
-  return string.format("runs/%s-%d.h5", name, n)
-end
-
--- Nothing is overwritten.
-local function refuse_existing(out)
-  if engine.file_kind(out) then
-    error(problem.new("exists", out .. ": already exists; give another --out or remove it"), 0)
-  end
-end
 
 -- A place that cannot be written to is noticed before the training.
 local function make_place(out)
@@ -127,13 +117,13 @@ local function result_lines(r, seconds)
 end
 
 -- The run that --resume names, checked against the experiment, or nil; it goes on in its own number of threads.
-local function archived_run(given, spec, record)
+local function archived_run(given, out, spec, record)
   if not given.resume then return nil end
-  local found, err = resume.read(given.out)
+  local found, err = resume.read(out)
   if err then error(problem.of(err), 0) end
   if not found then return nil end
   local fine
-  fine, err = resume.check_experiment(given.out, found, spec, { record = record, extend = given.extend })
+  fine, err = resume.check_experiment(out, found, spec, { record = record, extend = given.extend })
   if not fine then error(err, 0) end
   local threads = found.provenance and found.provenance.threads
   if threads and not given.threads then engine.threads(threads) end
@@ -153,8 +143,15 @@ local function put_back(archived, ready, set, sides, out, bar)
   return true
 end
 
+local function emit_epoch(row, epochs, variant)
+  common.emit_line { event = "epoch", variant = variant, epoch = row.epoch, epochs = epochs,
+    loss_train = row.loss_train, loss_validation = row.loss_validation, dice_train = row.dice_train,
+    dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds }
+end
+
 -- Everything after the script was loaded. Returns the run, or nil and a problem.
-local function carry_out(spec, record, out, given, bar, archived)
+local function carry_out(spec, record, out, given, o, archived)
+  local bar = o.bar
   local ready = common.prepare(spec, given[1])
   make_place(out)
   for _, line in ipairs(plan.lines(spec, ready)) do bar:say(line) end
@@ -167,10 +164,9 @@ local function carry_out(spec, record, out, given, bar, archived)
   end
   return train.run(spec, {
     out = out, bar = bar, record = record, ready = ready, set = set, sides = sides, archived = archived,
-    epoch = given.json and function(row, epochs)
-      common.emit_line { event = "epoch", epoch = row.epoch, epochs = epochs, loss_train = row.loss_train,
-        loss_validation = row.loss_validation, dice_train = row.dice_train,
-        dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds }
+    epoch = function(row, epochs)
+      if given.json then emit_epoch(row, epochs, o.variant) end
+      if o.epoch then o.epoch(row, epochs) end
     end,
   })
 end
@@ -218,22 +214,36 @@ local function check_options(given)
       error(problem.new("usage", string.format("--%s needs --%s", pair[1], pair[2])), 0)
     end
   end
-  if given.out and not given.resume then refuse_existing(given.out) end
 end
 
 -- What a run ends with, and its figures.
-local function report(finished, spec, out, given, start)
+local function report(finished, spec, out, given, start, o)
   local files, problems = common.draw(finished, spec.figures, (out:gsub("%.h5$", "")))
   local summary = results(finished, out, files)
   if given.json then
-    summary.event = "end"
+    summary.event, summary.variant = "end", o.variant
     common.emit_line(summary)
-  else
+  elseif not (o.variant and given.quiet) then
     print(table.concat(result_lines(summary, engine.clock() - start), "\n"))
   end
   if #problems > 0 then
     error(problem.new("figure", "the run is archived, but: " .. table.concat(problems, "\n")), 0)
   end
+end
+
+-- Trains an experiment into the archive `out`, or goes on with it there; raises what keeps it from its end. o: { bar,
+-- for a variant of a study also variant = its name, epoch = function(row, epochs) }.
+local function one(spec, record, out, given, o)
+  local start = engine.clock()
+  local archived = archived_run(given, out, spec, record)
+  if is_done(archived, spec) then
+    o.bar:say(out .. ": is finished, nothing is left to train")
+    return report(archived, spec, out, given, start, o)
+  end
+  local finished, err = carry_out(spec, record, out, given, o, archived)
+  o.bar:clear()
+  if not finished then error(problem.of(err), 0) end
+  return report(finished, spec, out, given, start, o)
 end
 
 -- The archive's lock, for as long as the command works on it.
@@ -245,24 +255,19 @@ local function take(out)
 end
 
 function run.run(given, command)
-  local start = engine.clock()
   local threads = options.number(command, given, "threads", nil, 1)
   check_options(given)
   local spec, record = common.load(given)
-  local out = given.out or default_out(spec.name)
+  if value.family(spec) == "study" then
+    return variants.run(spec, record, given, { one = one, take = take, bar = reporter, threads = threads })
+  end
+  if given.out and not given.resume then common.refuse_existing(given.out) end
+  local out = given.out or common.free_place(spec.name)
   local lock <close> = take(out) -- luacheck: ignore (held until the end)
   if threads then engine.threads(threads) end
   local bar = reporter(given)
   if value.family(spec) == "measurement" then return measure(spec, record, out, given, bar) end
-  local archived = archived_run(given, spec, record)
-  if is_done(archived, spec) then
-    bar:say(out .. ": is finished, nothing is left to train")
-    return report(archived, spec, out, given, start)
-  end
-  local finished, err = carry_out(spec, record, out, given, bar, archived)
-  bar:clear()
-  if not finished then error(problem.of(err), 0) end
-  return report(finished, spec, out, given, start)
+  return one(spec, record, out, given, { bar = bar })
 end
 
 return run
