@@ -1,7 +1,10 @@
 /* engine.draw_nodules(nodules, { session, level, of, labels }) -> tensor on the scan's grid
- * engine.write_nifti(path, tensor, series, description) -> true
+ * engine.write_nifti(path, tensor, series or place, description) -> true
+ *   place: { spacing_mm, origin_mm, direction }, see nifti_write.h
  * engine.write_seg(path, series, nodules, marks, { readers, level, of })
  *   -> { segments, frames, without_consensus }
+ * engine.write_seg_parts(path, series, labels, { { first, size, text } … }, algorithm)
+ *   -> { segments, frames }
  *
  * Without `session` (from 1) the consensus is drawn. What the file system or the series refuses
  * comes back as nil and an error. */
@@ -67,10 +70,16 @@ static int told(lua_State *L, hl_status status, const hl_err *e) {
 static int l_write_nifti(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   hl_tensor *t = hll_check_tensor(L, 2);
-  const hl_series *s = hll_check_series(L, 3);
   hl_err e = {0};
   hl_space space;
-  hl_status status = space_of(&space, s, &e);
+  hl_status status = HL_OK;
+  if (lua_istable(L, 3)) {
+    hll_check_vector(L, 3, "spacing_mm", space.spacing_mm, 3);
+    hll_check_vector(L, 3, "origin_mm", space.origin_mm, 3);
+    hll_check_vector(L, 3, "direction", space.direction, 9);
+  } else {
+    status = space_of(&space, hll_check_series(L, 3), &e);
+  }
   if (status == HL_OK) status = hl_nifti_write(path, t, &space, luaL_optstring(L, 4, ""), &e);
   return told(L, status, &e);
 }
@@ -94,10 +103,52 @@ static int l_write_seg(lua_State *L) {
   return 1;
 }
 
+/* The list { { first, size, text } … } at `idx`, in memory that is left on the stack; the texts
+ * live in the list. Boxes count from 1. */
+static hl_seg_part *check_parts(lua_State *L, int idx, int64_t *n) {
+  luaL_checktype(L, idx, LUA_TTABLE);
+  *n = luaL_len(L, idx);
+  hl_seg_part *parts = lua_newuserdatauv(L, (size_t)(*n ? *n : 1) * sizeof *parts, 0);
+  for (int64_t i = 0; i < *n; i++) {
+    lua_geti(L, idx, i + 1);
+    int at = lua_gettop(L);
+    double first[3], size[3];
+    luaL_checktype(L, at, LUA_TTABLE);
+    hll_check_vector(L, at, "first", first, 3);
+    hll_check_vector(L, at, "size", size, 3);
+    for (int a = 0; a < 3; a++) {
+      parts[i].first[a] = (int64_t)first[a] - 1;
+      parts[i].size[a] = (int64_t)size[a];
+    }
+    if (lua_getfield(L, at, "text") != LUA_TSTRING) luaL_argerror(L, idx, "a part needs a text");
+    parts[i].text = lua_tostring(L, -1);
+    lua_settop(L, at - 1);
+  }
+  return parts;
+}
+
+static int l_write_seg_parts(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const hl_series *s = hll_check_series(L, 2);
+  hl_tensor *labels = hll_check_tensor(L, 3);
+  const char *algorithm = luaL_checkstring(L, 5);
+  int64_t n;
+  hl_seg_part *parts = check_parts(L, 4, &n);
+  hl_seg_result r;
+  hl_err e = {0};
+  hl_status status = hl_seg_write_parts(path, s, labels, parts, n, algorithm, &r, &e);
+  if (status != HL_OK) return told(L, status, &e);
+  lua_createtable(L, 0, 2);
+  hll_set_integer(L, "segments", r.segments);
+  hll_set_integer(L, "frames", r.frames);
+  return 1;
+}
+
 void hll_open_export(lua_State *L) {
   static const luaL_Reg functions[] = {{"draw_nodules", l_draw_nodules},
                                        {"write_nifti", l_write_nifti},
                                        {"write_seg", l_write_seg},
+                                       {"write_seg_parts", l_write_seg_parts},
                                        {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

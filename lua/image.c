@@ -134,6 +134,26 @@ static int l_resample(lua_State *L) {
   return done(L, hl_volume_resample(box, src, &from, &to, &how, &e), &e, box);
 }
 
+/* engine.seen(voxels, { from = grid, to = grid, kind = "linear", window = { low, high } }) ->
+ * image, valid: what a network sees of a scan */
+static int l_seen(lua_State *L) {
+  hl_tensor *src = hll_check_tensor(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  luaL_argcheck(L, hl_tensor_shape(src)->rank == 3, 1, "an image has the axes z, y, x");
+  double window[2];
+  hll_check_vector(L, 2, "window", window, 2);
+  hl_resampling kind = hl_resampling_by_name(hll_opt_field(L, 2, "kind", "linear"));
+  luaL_argcheck(L, kind != HL_RESAMPLINGS, 2, "unknown kind of resampling");
+  hl_grid from = check_grid(L, 2, "from", hl_tensor_shape(src)->dim);
+  hl_grid to = check_grid(L, 2, "to", NULL);
+  hl_tensor **image = hll_tensor_box(L), **valid = hll_tensor_box(L);
+  hl_err e = {0};
+  if (hl_volume_image(image, valid, src, &from, &to, kind, window, &e) != HL_OK)
+    return hll_raise(L, &e);
+  hll_account(L, hl_tensor_bytes(*image) + hl_tensor_bytes(*valid));
+  return 2;
+}
+
 static int l_window(lua_State *L) {
   hl_tensor *t = hll_check_tensor(L, 1);
   hl_err e = {0};
@@ -271,6 +291,7 @@ void hll_open_image(lua_State *L) {
                                        {"sample_affine", l_sample_affine},
                                        {"gaussian", l_gaussian},
                                        {"resample", l_resample},
+                                       {"seen", l_seen},
                                        {"window", l_window},
                                        {"mask_morph", l_mask_morph},
                                        {"mask_fill_holes", l_mask_fill_holes},

@@ -43,6 +43,7 @@ typedef struct source {
   /* for hilum's axis a: the file's axis, 1 or -1 along it */
   int axis[3], way[3];
   hl_grid grid;
+  hl_space stored;
   znzFile file;
 } source;
 
@@ -184,6 +185,17 @@ static int axis_of(double m[3][4], int column, double *length) {
   return *length > 1e-6 && fabs(m[best][column]) > MOST_TILT_COS * *length ? best : -1;
 }
 
+/* The file's own place, in DICOM's space; m: right, anterior, superior. */
+static void keep_place(source *s, double m[3][4], int column, double length) {
+  int own = 2 - column;
+  s->stored.spacing_mm[own] = length;
+  for (int row = 0; row < 3; row++) {
+    double sign = row < 2 ? -1 : 1;
+    s->stored.direction[3 * own + 2 - row] = sign * m[row][column] / length;
+    s->stored.origin_mm[2 - row] = sign * m[row][3];
+  }
+}
+
 /* Which axis of the file is which of hilum's, which way it runs, and where voxel (0, 0, 0) lies. */
 static hl_status find_place(source *s, const int sign[3], hl_err *e) {
   static const int patient[3] = {2, 1, 0};   /* hilum's z, y, x among right, anterior, superior */
@@ -199,6 +211,7 @@ static hl_status find_place(source *s, const int sign[3], hl_err *e) {
                      "the patient's axes within 0.5 degrees; resample it first",
                      s->path, column + 1, m[0][column], m[1][column], m[2][column]);
     taken[along] = true;
+    keep_place(s, m, column, length);
     while (patient[a] != along) a++;
     int to = towards[a] * (sign ? sign[a] : 1);
     s->axis[a] = column;
@@ -339,11 +352,17 @@ hl_status hl_nifti_read(hl_nifti *out, const char *path, const int sign[3], hl_e
   bool whole = znz_isnull(s.file) || znzclose(s.file) == 0; /* false: no end of a gzip stream */
   if (status == HL_OK && !whole)
     status = hl_fail(e, HL_EFORMAT, "%s: is damaged: it ends within its compressed data", path);
-  if (status != HL_OK)
+  if (status != HL_OK) {
     hl_nifti_clear(out);
-  else
-    out->grid = s.grid;
-  return status;
+    return status;
+  }
+  out->grid = s.grid;
+  out->stored = s.stored;
+  for (int a = 0; a < 3; a++) {
+    out->axis[a] = 2 - s.axis[a];
+    out->way[a] = s.way[a];
+  }
+  return HL_OK;
 }
 
 void hl_nifti_clear(hl_nifti *n) {

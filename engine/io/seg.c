@@ -1,57 +1,25 @@
-/* Built in memory, then written at once: masks are drawn box by box into packed frames, then come
- * the modules in ascending order of tags. */
+/* Built in memory, then written at once: masks are packed into frames as they come, then follow the
+ * modules in ascending order of tags. */
+#include "seg.h"
+
 #include "dicom_put.h"
 #include <hilum/disk.h>
 #include <hilum/ledger.h>
-#include <hilum/seg.h>
 
 #include <stdio.h>
 #include <string.h>
 
 static const char SEGMENTATION[] = "1.2.840.10008.5.1.4.1.1.66.4";
 
-typedef struct segment {
-  int64_t nodule;
-  int session; /* -1: the consensus */
-} segment;
-
-typedef struct frame {
-  int64_t segment, slice;
-} frame;
-
-typedef struct object {
-  const hl_series *series;
-  const hl_nodules *nodules;
-  const hl_marks *marks;
-  const hl_seg_options *options;
-  int64_t pixels; /* of a frame */
-  segment *segments;
-  int64_t n_segments;
-  frame *frames;
-  int64_t n_frames;
-  uint8_t *bits;
-  int64_t *rank; /* of each slice among those with a frame, from 1; 0: none */
-  int64_t without_consensus;
-  char content[HL_HASH_TEXT]; /* what all UIDs are made from */
-} object;
-
 /* ---- Masks ---- */
 
-static int drawings_of(const object *o, const hl_nodule *n) {
-  return o->options->readers ? n->readers : 1;
-}
-
-static hl_status allocate(object *o, hl_err *e) {
+hl_status seg_begin(seg_object *o, int64_t segments, int64_t frames, hl_err *e) {
   const hl_grid *g = hl_series_grid(o->series);
-  int64_t segments = 0, frames = 0;
-  for (int64_t i = 0; i < hl_nodules_count(o->nodules); i++) {
-    const hl_nodule *n = hl_nodules_at(o->nodules, i);
-    segments += drawings_of(o, n);
-    frames += drawings_of(o, n) * n->size[0];
-  }
   if (segments > UINT16_MAX)
     return hl_fail(e, HL_EINVAL, "%lld segments, expected at most 65535", (long long)segments);
   o->pixels = g->size[1] * g->size[2];
+  o->most_segments = segments;
+  o->most_frames = frames;
   o->segments = hl_host_calloc((size_t)segments + 1, sizeof *o->segments);
   o->frames = hl_host_calloc((size_t)frames + 1, sizeof *o->frames);
   o->bits = hl_host_calloc((size_t)(frames * o->pixels / 8 + 1), 1);
@@ -62,7 +30,7 @@ static hl_status allocate(object *o, hl_err *e) {
   return HL_OK;
 }
 
-static void release(object *o) {
+void seg_release(seg_object *o) {
   hl_host_free(o->segments);
   hl_host_free(o->frames);
   hl_host_free(o->bits);
@@ -70,71 +38,64 @@ static void release(object *o) {
 }
 
 /* The first pixel is the lowest bit (PS3.5 §8.1.1); frames follow each other without padding. */
-static bool pack_slice(object *o, const hl_nodule *n, const uint8_t *mask, int64_t z) {
+static bool pack_slice(seg_object *o, const int64_t first[3], const int64_t size[3],
+                       const uint8_t *mask, int64_t z) {
   int64_t columns = hl_series_grid(o->series)->size[2];
   bool any = false;
-  for (int64_t y = 0; y < n->size[1]; y++)
-    for (int64_t x = 0; x < n->size[2]; x++) {
-      if (!mask[(z * n->size[1] + y) * n->size[2] + x]) continue;
-      int64_t bit = o->n_frames * o->pixels + (y + n->first[1]) * columns + x + n->first[2];
+  for (int64_t y = 0; y < size[1]; y++)
+    for (int64_t x = 0; x < size[2]; x++) {
+      if (!mask[(z * size[1] + y) * size[2] + x]) continue;
+      int64_t bit = o->n_frames * o->pixels + (y + first[1]) * columns + x + first[2];
       o->bits[bit / 8] |= (uint8_t)(1 << bit % 8);
       any = true;
     }
   return any;
 }
 
-static hl_status add_segment(object *o, int64_t nodule, int session, hl_err *e) {
-  const hl_nodule *n = hl_nodules_at(o->nodules, nodule);
-  const hl_drawing what = {.session = session, .level = o->options->level, .of = o->options->of};
-  hl_tensor *mask;
-  HL_TRY(hl_nodule_draw(&mask, o->nodules, nodule, &what, e));
+bool seg_add(seg_object *o, const seg_segment *s, const int64_t first[3], const int64_t size[3],
+             const uint8_t *mask) {
   int64_t before = o->n_frames;
-  for (int64_t z = 0; z < n->size[0]; z++) {
-    if (!pack_slice(o, n, hl_tensor_u8(mask), z)) continue;
-    o->frames[o->n_frames++] = (frame){.segment = o->n_segments, .slice = z + n->first[0]};
-    o->rank[z + n->first[0]] = 1;
+  for (int64_t z = 0; z < size[0]; z++) {
+    if (!pack_slice(o, first, size, mask, z)) continue;
+    o->frames[o->n_frames++] = (seg_frame){.segment = o->n_segments, .slice = z + first[0]};
+    o->rank[z + first[0]] = 1;
   }
-  hl_tensor_unref(mask);
-  if (o->n_frames > before)
-    o->segments[o->n_segments++] = (segment){.nodule = nodule, .session = session};
-  else if (session < 0)
-    o->without_consensus++;
-  return HL_OK;
+  if (o->n_frames == before) return false;
+  o->segments[o->n_segments++] = *s;
+  return true;
 }
 
-static hl_status draw(object *o, hl_err *e) {
-  for (int64_t i = 0; i < hl_nodules_count(o->nodules); i++) {
-    const hl_nodule *n = hl_nodules_at(o->nodules, i);
-    if (!o->options->readers) HL_TRY(add_segment(o, i, -1, e));
-    for (int r = 0; o->options->readers && r < n->readers; r++)
-      HL_TRY(add_segment(o, i, n->sessions[r], e));
-  }
+static void rank_slices(seg_object *o) {
   int64_t rank = 0, slices = hl_series_grid(o->series)->size[0];
   for (int64_t k = 0; k < slices; k++)
     if (o->rank[k]) o->rank[k] = ++rank;
-  return HL_OK;
 }
 
-static size_t packed_bytes(const object *o) {
+static size_t packed_bytes(const seg_object *o) {
   return (size_t)((o->n_frames * o->pixels + 7) / 8);
 }
 
 /* ---- UIDs ---- */
 
-static hl_status hash_content(object *o, hl_hash *h, hl_err *e) {
+static hl_status hash_content(seg_object *o, hl_hash *h, hl_err *e) {
   const char *uid = hl_series_uid(o->series);
   HL_TRY(hl_hash_add(h, uid, strlen(uid) + 1, e));
   for (int64_t i = 0; i < o->n_frames; i++) {
-    const frame *f = &o->frames[i];
-    const segment *s = &o->segments[f->segment];
-    const int64_t numbers[4] = {f->segment, s->nodule, s->session, f->slice};
+    const seg_frame *f = &o->frames[i];
+    const seg_segment *s = &o->segments[f->segment];
+    const int64_t numbers[4] = {f->segment, s->nodule, s->part, f->slice};
     HL_TRY(hl_hash_add(h, numbers, sizeof numbers, e));
   }
+  for (int64_t i = 0; i < o->n_segments; i++) {
+    const seg_segment *s = &o->segments[i];
+    HL_TRY(hl_hash_add(h, s->text, strlen(s->text) + 1, e));
+    if (s->algorithm) HL_TRY(hl_hash_add(h, s->algorithm, strlen(s->algorithm) + 1, e));
+  }
   HL_TRY(hl_hash_add(h, o->bits, packed_bytes(o), e));
-  return hl_hash_text(h, o->content, e);
+  return hl_hash_text(h, o->name, e);
 }
 
-static hl_status name_content(object *o, hl_err *e) {
+static hl_status name_content(seg_object *o, hl_err *e) {
   hl_hash *h;
   HL_TRY(hl_hash_new(&h, e));
   hl_status status = hash_content(o, h, e);
@@ -143,23 +104,24 @@ static hl_status name_content(object *o, hl_err *e) {
 }
 
 /* A UID of this object for `role`, and for a number where there are several. */
-static void put_uid(dicom_out *d, uint32_t tag, const object *o, const char *role, int64_t number) {
+static void put_uid(dicom_out *d, uint32_t tag, const seg_object *o, const char *role,
+                    int64_t number) {
   char name[HL_HASH_TEXT + 64], uid[HL_HASH_UID_TEXT];
-  int n = snprintf(name, sizeof name, "hilum %s %s %lld", role, o->content, (long long)number);
+  int n = snprintf(name, sizeof name, "hilum %s %s %lld", role, o->name, (long long)number);
   hl_status status = hl_hash_uid(name, (size_t)n, uid, NULL);
   if (status != HL_OK && d->status == HL_OK) d->status = status;
   dicom_put_text(d, tag, "UI", uid);
 }
 
-static hl_status instance_uid(const object *o, char uid[HL_HASH_UID_TEXT], hl_err *e) {
+static hl_status instance_uid(const seg_object *o, char uid[HL_HASH_UID_TEXT], hl_err *e) {
   char name[HL_HASH_TEXT + 64];
-  int n = snprintf(name, sizeof name, "hilum instance %s 0", o->content);
+  int n = snprintf(name, sizeof name, "hilum instance %s 0", o->name);
   return hl_hash_uid(name, (size_t)n, uid, e);
 }
 
 /* ---- Modules ---- */
 
-static const hl_dicom_header *source(const object *o, int64_t slice) {
+static const hl_dicom_header *source(const seg_object *o, int64_t slice) {
   return hl_series_header(o->series, slice);
 }
 
@@ -180,12 +142,12 @@ static bool digits_of(const char *date, char out[15]) {
   return n == 14 && strlen(date) == 19;
 }
 
-/* The content's date is the reading's; the study's where it has none. */
-static void put_dates(dicom_out *d, const object *o) {
+/* The content's own date, or the study's. */
+static void put_dates(dicom_out *d, const seg_object *o) {
   const hl_dicom_header *h = source(o, 0);
   char digits[15], date[9], time[7] = "000000";
   snprintf(date, sizeof date, "%.8s", h->study_date[0] ? h->study_date : "20000101");
-  if (digits_of(hl_marks_date(o->marks), digits)) {
+  if (digits_of(o->date, digits)) {
     memcpy(date, digits, 8);
     memcpy(time, digits + 8, 6);
   }
@@ -195,7 +157,7 @@ static void put_dates(dicom_out *d, const object *o) {
   dicom_put_text(d, 0x00080033, "TM", time);
 }
 
-static void put_series_reference(dicom_out *d, const object *o) {
+static void put_series_reference(dicom_out *d, const seg_object *o) {
   dicom_begin_only(d, 0x00081115);
   dicom_begin_sequence(d, 0x0008114A);
   for (int64_t k = 0; k < hl_series_grid(o->series)->size[0]; k++) {
@@ -208,7 +170,7 @@ static void put_series_reference(dicom_out *d, const object *o) {
   dicom_end_only(d);
 }
 
-static void put_general(dicom_out *d, const object *o) {
+static void put_general(dicom_out *d, const seg_object *o) {
   const hl_dicom_header *h = source(o, 0);
   dicom_put_text(d, 0x00080008, "CS", "DERIVED\\PRIMARY");
   dicom_put_text(d, 0x00080016, "UI", SEGMENTATION);
@@ -218,8 +180,7 @@ static void put_general(dicom_out *d, const object *o) {
   dicom_put_text(d, 0x00080060, "CS", "SEG");
   dicom_put_text(d, 0x00080070, "LO", "hilum");
   dicom_put_text(d, 0x00080090, "PN", "");
-  dicom_put_text(d, 0x0008103E, "LO",
-                 o->options->readers ? "Nodules, each reader" : "Nodules, consensus of readers");
+  dicom_put_text(d, 0x0008103E, "LO", o->title);
   dicom_put_text(d, 0x00081090, "LO", "hilum");
   put_series_reference(d, o);
   dicom_put_text(d, 0x00100010, "PN", h->patient_name);
@@ -237,7 +198,7 @@ static void put_general(dicom_out *d, const object *o) {
   dicom_put_text(d, 0x00201040, "LO", "");
 }
 
-static void put_dimension(dicom_out *d, const object *o, uint32_t pointer, uint32_t group,
+static void put_dimension(dicom_out *d, const seg_object *o, uint32_t pointer, uint32_t group,
                           const char *label) {
   dicom_begin_item(d);
   put_uid(d, 0x00209164, o, "dimensions", 0);
@@ -247,7 +208,7 @@ static void put_dimension(dicom_out *d, const object *o, uint32_t pointer, uint3
   dicom_end_item(d);
 }
 
-static void put_dimensions(dicom_out *d, const object *o) {
+static void put_dimensions(dicom_out *d, const seg_object *o) {
   dicom_begin_only(d, 0x00209221);
   put_uid(d, 0x00209164, o, "dimensions", 0);
   dicom_end_only(d);
@@ -257,7 +218,7 @@ static void put_dimensions(dicom_out *d, const object *o) {
   dicom_end_sequence(d);
 }
 
-static void put_image(dicom_out *d, const object *o) {
+static void put_image(dicom_out *d, const seg_object *o) {
   const hl_dicom_header *h = source(o, 0);
   dicom_put_us(d, 0x00280002, 1);
   dicom_put_text(d, 0x00280004, "CS", "MONOCHROME2");
@@ -272,41 +233,34 @@ static void put_image(dicom_out *d, const object *o) {
   dicom_put_text(d, 0x00620001, "CS", "BINARY");
 }
 
-static void put_segment(dicom_out *d, const object *o, int64_t i) {
-  const segment *s = &o->segments[i];
-  const hl_nodule *n = hl_nodules_at(o->nodules, s->nodule);
-  char label[64], tracking[64], text[160];
-  snprintf(tracking, sizeof tracking, "Nodule %lld", (long long)s->nodule + 1);
-  snprintf(label, sizeof label, "%.40s", tracking);
-  if (s->session >= 0) snprintf(label, sizeof label, "%.40s, reader %d", tracking, s->session + 1);
-  snprintf(text, sizeof text, "outlined by %d of %d readers, mean diameter %.1f mm", n->readers,
-           hl_marks_sessions(o->marks), n->diameter_mm);
+static void put_segment(dicom_out *d, const seg_object *o, int64_t i) {
+  const seg_segment *s = &o->segments[i];
   dicom_begin_item(d);
   dicom_put_code(d, 0x00082218, "39607008", "SCT", "Lung");
   dicom_put_code(d, 0x00620003, "49755003", "SCT", "Morphologically Abnormal Structure");
   dicom_put_us(d, 0x00620004, (int)(i + 1));
-  dicom_put_text(d, 0x00620005, "LO", label);
-  dicom_put_text(d, 0x00620006, "ST", text);
-  dicom_put_text(d, 0x00620008, "CS", s->session < 0 ? "SEMIAUTOMATIC" : "MANUAL");
-  if (s->session < 0) dicom_put_text(d, 0x00620009, "LO", "consensus of readers' outlines");
+  dicom_put_text(d, 0x00620005, "LO", s->label);
+  dicom_put_text(d, 0x00620006, "ST", s->text);
+  dicom_put_text(d, 0x00620008, "CS", s->type);
+  if (s->algorithm) dicom_put_text(d, 0x00620009, "LO", s->algorithm);
   dicom_put_code(d, 0x0062000F, "27925004", "SCT", "Nodule");
-  dicom_put_text(d, 0x00620020, "UT", tracking);
+  dicom_put_text(d, 0x00620020, "UT", s->tracking);
   put_uid(d, 0x00620021, o, "nodule", s->nodule);
   dicom_end_item(d);
 }
 
-static void put_segments(dicom_out *d, const object *o) {
+static void put_segments(dicom_out *d, const seg_object *o) {
   dicom_begin_sequence(d, 0x00620002);
   for (int64_t i = 0; i < o->n_segments; i++) put_segment(d, o, i);
   dicom_end_sequence(d);
   dicom_put_text(d, 0x00700080, "CS", "NODULES");
-  dicom_put_text(d, 0x00700081, "LO", "Lung nodules outlined by readers");
+  dicom_put_text(d, 0x00700081, "LO", o->content);
   dicom_put_text(d, 0x00700084, "PN", "");
 }
 
 /* ---- Functional groups ---- */
 
-static void put_shared_groups(dicom_out *d, const object *o) {
+static void put_shared_groups(dicom_out *d, const seg_object *o) {
   const hl_dicom_header *h = source(o, 0);
   double median_mm = hl_series_grid(o->series)->spacing_mm[0], step_mm;
   double thickness_mm = h->thickness_mm > 0 ? h->thickness_mm : median_mm;
@@ -334,7 +288,7 @@ static void put_derivation(dicom_out *d, const hl_dicom_header *h) {
   dicom_end_only(d);
 }
 
-static void put_frame_groups(dicom_out *d, const object *o, const frame *f) {
+static void put_frame_groups(dicom_out *d, const seg_object *o, const seg_frame *f) {
   const hl_dicom_header *h = source(o, f->slice);
   const uint32_t index[2] = {(uint32_t)(f->segment + 1), (uint32_t)o->rank[f->slice]};
   dicom_begin_item(d);
@@ -353,7 +307,7 @@ static void put_frame_groups(dicom_out *d, const object *o, const frame *f) {
 
 /* ---- The object ---- */
 
-static void put_all(dicom_out *d, const object *o, const char *uid) {
+static void put_all(dicom_out *d, const seg_object *o, const char *uid) {
   dicom_put_meta(d, SEGMENTATION, uid);
   put_general(d, o);
   put_dimensions(d, o);
@@ -366,9 +320,13 @@ static void put_all(dicom_out *d, const object *o, const char *uid) {
   dicom_put_bytes(d, 0x7FE00010, o->bits, packed_bytes(o));
 }
 
-static hl_status write(const char *path, object *o, hl_err *e) {
+hl_status seg_finish(seg_object *o, const char *path, hl_err *e) {
   char uid[HL_HASH_UID_TEXT];
   dicom_out d = {0};
+  if (!hl_series_header(o->series, 0)->frame_uid[0])
+    return hl_fail(e, HL_EFORMAT, "%s: series %s has no FrameOfReferenceUID", path,
+                   hl_series_uid(o->series));
+  rank_slices(o);
   HL_TRY(name_content(o, e));
   HL_TRY(instance_uid(o, uid, e));
   put_all(&d, o, uid);
@@ -378,30 +336,5 @@ static hl_status write(const char *path, object *o, hl_err *e) {
   else
     hl_fail(e, status, "%s: the object cannot be built (element %08x)", path, d.wrong);
   dicom_out_free(&d);
-  return status;
-}
-
-static hl_status build(const char *path, object *o, hl_err *e) {
-  HL_TRY(allocate(o, e));
-  HL_TRY(draw(o, e));
-  if (o->n_segments == 0)
-    return hl_fail(e, HL_EFORMAT, "%s: series %s has no nodule to write (%lld without a consensus)",
-                   path, hl_series_uid(o->series), (long long)o->without_consensus);
-  return write(path, o, e);
-}
-
-hl_status hl_seg_write(const char *path, const hl_series *s, const hl_nodules *ns,
-                       const hl_marks *m, const hl_seg_options *options, hl_seg_result *result,
-                       hl_err *e) {
-  object o = {.series = s, .nodules = ns, .marks = m, .options = options};
-  *result = (hl_seg_result){0};
-  if (!hl_series_header(s, 0)->frame_uid[0])
-    return hl_fail(e, HL_EFORMAT, "%s: series %s has no FrameOfReferenceUID", path,
-                   hl_series_uid(s));
-  hl_status status = build(path, &o, e);
-  if (status == HL_OK)
-    *result = (hl_seg_result){
-        .segments = o.n_segments, .frames = o.n_frames, .without_consensus = o.without_consensus};
-  release(&o);
   return status;
 }

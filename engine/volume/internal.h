@@ -1,4 +1,4 @@
-/* What nodule.c and crop.c share. */
+/* What the files of nodules, crops and images share. */
 #ifndef HILUM_VOLUME_INTERNAL_H
 #define HILUM_VOLUME_INTERNAL_H
 
@@ -54,6 +54,16 @@ static inline double votes_needed(const hl_nodules *ns, int readers) {
   if (ns->rule.votes > 0) return ns->rule.votes;
   return ns->rule.level * (ns->rule.of == HL_OF_SESSIONS ? ns->sessions : readers);
 }
+
+/* image.c: a box of the scan's voxels. */
+typedef struct patch {
+  hl_grid grid;
+  int64_t first[3];
+} patch;
+/* Voxels first … end - 1, as far as the scan goes. */
+patch patch_within(const hl_grid *scan, const int64_t first[3], const int64_t end[3]);
+/* Image layout {1,1,z,y,x}. */
+hl_desc image_desc(hl_dtype type, const hl_grid *g);
 
 /* draw.c: the outlined mark `index` of m, drawn. out->mask is NULL if nothing of it is in the scan.
  */

@@ -453,6 +453,10 @@ function schema.constructor(name, o)
   return ctor
 end
 
+function schema.is_constructor(x)
+  return type(x) == "table" and getmetatable(x) == constructor_mt
+end
+
 --- The constructor of a name such as "hl.nn.conv", or nil.
 function schema.find(name)
   return constructors[name]

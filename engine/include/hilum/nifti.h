@@ -2,6 +2,7 @@
 #ifndef HILUM_NIFTI_H
 #define HILUM_NIFTI_H
 
+#include <hilum/nifti_write.h>
 #include <hilum/volume.h>
 
 #ifdef __cplusplus
@@ -13,6 +14,11 @@ typedef struct hl_nifti {
   /* In DICOM's patient space (left, posterior, superior; NIfTI's own is right, anterior, superior):
    * z, y and x grow towards superior, posterior and left. */
   hl_grid grid;
+  /* How the file has it, to write something else in the same way: the place of its own axes k, j,
+   * i (the last runs fastest); and for z, y, x of `voxels` which of k, j, i (0, 1, 2) it is, and 1
+   * or -1: along it, or the other way. */
+  hl_space stored;
+  int axis[3], way[3];
 } hl_nifti;
 
 /* Reads one volume as stored · scl_slope + scl_inter. Its axes are put in hilum's order and turned

@@ -32,6 +32,21 @@ HL_MUST_CHECK hl_status hl_seg_write(const char *path, const hl_series *s, const
                                      const hl_marks *m, const hl_seg_options *options,
                                      hl_seg_result *result, hl_err *e);
 
+/* A number of a volume of labels: its box, and a sentence about it (ASCII). */
+typedef struct hl_seg_part {
+  int64_t first[3], size[3];
+  const char *text;
+} hl_seg_part;
+
+/* Writes what a program predicted: `labels` is plain dense i32 [z,y,x] on the series' grid, with
+ * the number i + 1 where part i lies. Segments are AUTOMATIC, `algorithm` names what made them (up
+ * to 64 ASCII characters without a backslash). Else as above; ContentDate is the study's.
+ * HL_EFORMAT if there is no part. */
+HL_MUST_CHECK hl_status hl_seg_write_parts(const char *path, const hl_series *s,
+                                           const hl_tensor *labels, const hl_seg_part *parts,
+                                           int64_t n, const char *algorithm, hl_seg_result *result,
+                                           hl_err *e);
+
 #ifdef __cplusplus
 }
 #endif

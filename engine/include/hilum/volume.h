@@ -75,6 +75,14 @@ HL_MUST_CHECK hl_status hl_volume_inside(hl_tensor **out, const hl_grid *from, c
 /* In place: (clip(x, lo, hi) - lo) / (hi - lo). f32 or f64, dense; lo < hi. */
 HL_MUST_CHECK hl_status hl_volume_window(hl_tensor *t, double lo, double hi, hl_err *e);
 
+/* A scan (plain [z,y,x] on grid `from`) as a network sees it on grid `to`: resampled by `kind`,
+ * windowed to 0 … 1, 0 outside the scan: new f32 image layout {1,1,z,y,x}; and 1 where it lies
+ * inside the scan: new u8, the same layout. */
+HL_MUST_CHECK hl_status hl_volume_image(hl_tensor **image, hl_tensor **valid,
+                                        const hl_tensor *voxels, const hl_grid *from,
+                                        const hl_grid *to, hl_resampling kind,
+                                        const double window[2], hl_err *e);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@ local csv = require "hilum.data.csv"
 local engine = require "hilum.engine"
 local files = require "hilum.data.files"
 local problem = require "hilum.problem"
+local scans = require "hilum.data.scan"
 local sets = require "hilum.data.set"
 local suggest = require "hilum.suggest"
 local volumes = require "hilum.data.volumes"
@@ -82,32 +83,13 @@ end
 
 -- ---- images and masks ----
 
--- The one series of a folder: voxels, grid, signs of its axes, hash; or nil and problems.
-local function read_folder(folder)
-  local index, err = engine.index(folder)
-  if not index then return nil, err end
-  if #index.series ~= 1 then
-    return nil, problem.new("format", string.format("%s: holds %d CT series, expected one", folder, #index.series))
-  end
-  local series, found, more = engine.read_series(index.series[1].files, { processes = 1 })
-  if not series then return nil, found, more end
-  local info = series:info()
-  local d = info.direction
-  local image = { voxels = series:voxels(), hash = series:hash(), problems = found,
-    signs = { d[1] < 0 and -1 or 1, d[5] < 0 and -1 or 1, d[9] < 0 and -1 or 1 },
-    grid = { size = { info.slices, info.rows, info.columns }, spacing_mm = info.spacing_mm,
-      origin_mm = info.origin_mm, z_mm = info.z_mm } }
-  series:free()
-  return image
-end
-
+-- The image of a case with the hash of its content; or nil, a problem and more problems.
 local function read_image(path)
-  local kind, err = engine.file_kind(path)
-  if kind == "folder" then return read_folder(path) end
-  if not kind then return nil, err end
-  local voxels, grid = engine.nifti_read(path)
-  if not voxels then return nil, grid end
-  return { voxels = voxels, grid = grid, hash = engine.sha256_file(path), problems = {} }
+  local image, err, more = scans.read(path, { processes = 1 })
+  if not image then return nil, err, more end
+  image.hash = image.series and image.series:hash() or engine.sha256_file(path)
+  if image.series then image.series:free() end
+  return image
 end
 
 -- Whether two grids are the same within a tenth of a voxel.

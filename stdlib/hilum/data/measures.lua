@@ -1,6 +1,7 @@
 -- What a nodule measures: size, shape, Hounsfield units, ratings. docs/data.md has the formulas.
 
 local engine = require "hilum.engine"
+local grids = require "hilum.grid"
 local scans = require "hilum.data.scans"
 
 local measures = {}
@@ -32,17 +33,10 @@ local function box_of(mask)
   return { last[1] - first[1] + 1, last[2] - first[2] + 1, last[3] - first[3] + 1 }, #parts
 end
 
--- Thickness of each slice of a nodule's box: half the distance between the neighbouring slices.
-local function thickness_of(info, k)
-  local z, n = info.z_mm, #info.z_mm
-  local low, high = math.max(1, k - 1), math.min(n, k + 1)
-  return (z[high] - z[low]) / (high - low)
-end
-
 local function volume_of(mask, first, info)
   local counts = engine.op.sum(mask:to "f32", { axes = { 2, 3 } }):table()
   local volume = 0
-  for i, n in ipairs(counts) do volume = volume + n * thickness_of(info, first + i - 1) end
+  for i, n in ipairs(counts) do volume = volume + n * grids.thickness_mm(info, first + i - 1) end
   return volume * info.spacing_mm[2] * info.spacing_mm[3]
 end
 

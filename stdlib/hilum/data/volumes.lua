@@ -6,14 +6,14 @@
 -- volume_mm3 }; boxes count from 1.
 
 local engine = require "hilum.engine"
+local grids = require "hilum.grid"
 local votes = require "hilum.data.votes"
 
 local volumes = {}
 
-local OUTSIDE = 1e30 -- more than any image holds
 local MOST_LABELS = 1000
 
-local op = engine.op
+local op, position = engine.op, grids.position
 
 local function count(mask)
   local n = 1
@@ -123,15 +123,6 @@ end
 
 -- ---- where it lies ----
 
--- Position in mm of a continuous index that counts from 1.
-local function position(grid, axis, index)
-  local z_mm = axis == 1 and grid.z_mm
-  if not z_mm then return grid.origin_mm[axis] + (index - 1) * grid.spacing_mm[axis] end
-  local low = math.max(1, math.min(#z_mm - 1, math.floor(index)))
-  if #z_mm == 1 then return z_mm[1] + (index - 1) * grid.spacing_mm[1] end
-  return z_mm[low] + (index - low) * (z_mm[low + 1] - z_mm[low])
-end
-
 -- Mean index of a mask's voxels along an axis, from 1, by the sums over its planes.
 local function mean_index(mask, axis)
   local over = ({ { 2, 3 }, { 1, 3 }, { 1, 2 } })[axis]
@@ -213,11 +204,7 @@ end
 
 -- The image, windowed to 0 … 1, and where it lies inside the scan.
 local function image_on(scan, to, window_hu)
-  local values <close> = engine.resample(scan.voxels, { from = scan.grid, to = to, kind = "linear", outside = OUTSIDE })
-  local inside <close> = op.less(values, OUTSIDE / 2)
-  local low <close> = op.affine(inside, { scale = 0, shift = window_hu[1] })
-  local filled <close> = op.where(inside, values, low)
-  return as_image(engine.window(filled:clone(), window_hu[1], window_hu[2]), "f32"), as_image(inside, "u8")
+  return engine.seen(scan.voxels, { from = scan.grid, to = to, window = window_hu })
 end
 
 -- What is left of `valid` where other findings lie that are not truth.
@@ -255,11 +242,9 @@ end
 --- The sample of a nodule on a grid of protocol.crop voxels of protocol.spacing_mm around it. `all`: the union that
 --- volumes.nodules gave. Returns the sample, and whether the crop cuts the nodule.
 function volumes.crop(scan, nodule, all, protocol)
-  local to = { size = protocol.crop, spacing_mm = protocol.spacing_mm, origin_mm = {} }
-  local cut = false
+  local to, cut = grids.around(nodule.centre_mm, protocol.crop, protocol.spacing_mm), false
   for a = 1, 3 do
     local half = (protocol.crop[a] - 1) / 2 * protocol.spacing_mm[a]
-    to.origin_mm[a] = nodule.centre_mm[a] - half
     local low = position(scan.grid, a, nodule.first[a] - 0.5) - nodule.centre_mm[a]
     local high = position(scan.grid, a, nodule.first[a] + nodule.size[a] - 0.5) - nodule.centre_mm[a]
     local edge = half + protocol.spacing_mm[a] / 2 + 1e-6
@@ -279,12 +264,7 @@ end
 --- The whole scan from edge to edge on protocol.crop voxels, its truth all of its nodules; findings that are none are
 --- not valid.
 function volumes.whole(scan, nodules, all, protocol)
-  local grid, to = scan.grid, { size = protocol.crop, spacing_mm = {}, origin_mm = {} }
-  for a = 1, 3 do
-    local first, last = position(grid, a, 0.5), position(grid, a, grid.size[a] + 0.5)
-    to.spacing_mm[a] = (last - first) / protocol.crop[a]
-    to.origin_mm[a] = first + to.spacing_mm[a] / 2
-  end
+  local grid, to = scan.grid, grids.over(scan.grid, protocol.crop)
   local image, inside = image_on(scan, to, protocol.window_hu)
   local s = inside.shape
   local truth, own = engine.zeros(s, { dtype = "u8", layout = "image" }), engine.zeros(s, { dtype = "u8",
