@@ -12,6 +12,7 @@
 
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
+local statistics = require "hilum.statistics"
 
 local metric = {}
 
@@ -249,13 +250,8 @@ end
 
 --- Mean and median of a list of numbers (nil for an empty one).
 function metric.summary(values)
-  local n = #values
-  if n == 0 then return nil end
-  local sorted, sum = table.move(values, 1, n, 1, {}), 0
-  table.sort(sorted)
-  for _, x in ipairs(sorted) do sum = sum + x end
-  local middle = (sorted[(n + 1) // 2] + sorted[n // 2 + 1]) / 2
-  return { mean = sum / n, median = middle, count = n }
+  if #values == 0 then return nil end
+  return { mean = statistics.mean(values), median = statistics.median(values), count = #values }
 end
 
 return metric
