@@ -26,8 +26,9 @@ return function(own)
     optim = hl.optim.adam { rate = hl.schedule.cosine { from = 1e-3, to = 1e-5 } },
     train = { preset = "by source" },
     evaluate = {
-      hl.metric.dice {}, hl.metric.precision {}, hl.metric.recall {}, hl.metric.hausdorff { percentile = 95 },
-      hl.metric.assd {}, hl.metric.surface_dice { tolerance_mm = 1 }, hl.metric.border_dice { width_mm = 2 },
+      hl.metric.dice {}, hl.metric.slice_dice {}, hl.metric.precision {}, hl.metric.recall {},
+      hl.metric.hausdorff { percentile = 95 }, hl.metric.assd {}, hl.metric.surface_dice { tolerance_mm = 1 },
+      hl.metric.border_dice { width_mm = 2 },
     },
     figures = { "dice_curves", "slices", "scales", "dice_by_size", "bland_altman", "reliability" },
   }

@@ -3,6 +3,7 @@
 local engine = require "hilum.engine"
 local metric = require "hilum.metric"
 local prediction = require "hilum.prediction"
+local statistics = require "hilum.statistics"
 
 local evaluate = {}
 
@@ -71,8 +72,9 @@ function evaluate.cases(cases, o)
   return result
 end
 
---- What the metrics say of the validation cases together: { [name] = { mean, median, count, undefined } }. Cases where
---- a metric is not defined are counted and left out. in_mm: whether the images have a spacing.
+--- What the metrics say of the validation cases together: { [name] = { mean, median, count, undefined, better =
+--- "higher", "lower" or "zero" } }. Cases where a metric is not defined are counted and left out. in_mm: whether the
+--- images have a spacing.
 function evaluate.summary(rows, metrics, in_mm)
   local found = {}
   for _, one in ipairs(metrics) do
@@ -84,22 +86,40 @@ function evaluate.summary(rows, metrics, in_mm)
         end
       end
       local summary = metric.summary(values) or { count = 0 }
-      summary.undefined = undefined
+      summary.undefined, summary.better = undefined, one:better()
       found[name] = summary
     end
   end
   return found
 end
 
---- Agreement of the readers of these cases: { mean, median, count }, or nil where no case has two readers.
+--- Agreement of the readers of these cases: { mean, median, count (over all readings; mean and median are missing where
+--- no case has two readers), by_case = { [case] = mean over its readers } }; nil and a problem where a case cannot be
+--- read.
 function evaluate.interreader(cases, feed)
-  local all = {}
+  local all, by_case = {}, {}
   for _, case in ipairs(cases) do
     local sample, err = feed:sample(case)
     if not sample then return nil, err end
-    for _, dice in ipairs(metric.interreader(sample.readers or {}, sample.valid)) do all[#all + 1] = dice end
+    local values = metric.interreader(sample.readers or {}, sample.valid)
+    by_case[case] = statistics.mean(values)
+    table.move(values, 1, #values, #all + 1, all)
   end
-  return metric.summary(all)
+  local summary = metric.summary(all) or { count = 0 }
+  summary.by_case = by_case
+  return summary
+end
+
+--- A row for each case of a set: its name, patient and role (role(i), "train" or "validation"), and what its readers
+--- found: diameter, how many outlined it, the medians of their ratings.
+function evaluate.rows(set, role)
+  local rows = {}
+  for i, case in ipairs(set.cases) do
+    rows[i] = { id = case.id, patient = case.patient, role = role(i), diameter_mm = case.diameter_mm,
+      readers = case.readers }
+    for name, x in pairs(case.ratings or {}) do rows[i][name] = x end
+  end
+  return rows
 end
 
 -- The slice with most truth, 1-based; the middle one if there is no truth.

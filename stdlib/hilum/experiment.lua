@@ -53,7 +53,7 @@ local fields = {
   },
   predict = prediction.schema(),
   evaluate = schema.list(schema.value { family = "metric" }, { doc = "metrics of the validation cases",
-    default = function() return { metric.dice {} } end }),
+    default = function() return { metric.dice {}, metric.slice_dice {} } end }),
   figures = schema.list(schema.one_of(figure.names(figure.of_run)), { default = { "dice_curves", "slices" },
     doc = "drawn at the end of a run" }),
 }

@@ -42,6 +42,22 @@ function Case:overlap(threshold)
   end)
 end
 
+--- The same for each slice along z: { both, predicted, truth }, lists.
+function Case:slices(threshold)
+  threshold = threshold or self.threshold
+  return once(self, "slices " .. threshold, function()
+    local counts = { both = {}, predicted = {}, truth = {} }
+    for z = 1, self.truth.shape[3] do
+      local a <close> = self.prediction:slice(3, z)
+      local b <close> = self.truth:slice(3, z)
+      local valid <close> = self.valid and self.valid:slice(3, z) or nil
+      local _, both, predicted, truth = engine.dice(a, b, valid, threshold)
+      counts.both[z], counts.predicted[z], counts.truth[z] = both, predicted, truth
+    end
+    return counts
+  end)
+end
+
 --- Surface distances, see engine.surface.
 function Case:surface(threshold, percentile, tolerance_mm)
   threshold = threshold or self.threshold
@@ -87,6 +103,28 @@ metric.dice = overlap_metric("dice", "Dice coefficient of the thresholded predic
   function(o) return 2 * o.both / (o.predicted + o.truth) end)
 metric.iou = overlap_metric("iou", "Intersection over union (Jaccard index).",
   function(o) return o.both / (o.predicted + o.truth - o.both) end)
+
+-- Dice of each slice along z, and their mean: slices that hold neither truth nor prediction say nothing and are left
+-- out, those that hold one of them count 0.
+local function slice_mean(counts)
+  local sum, n = 0, 0
+  for z, both in ipairs(counts.both) do
+    local all = counts.predicted[z] + counts.truth[z]
+    if all > 0 then sum, n = sum + 2 * both / all, n + 1 end
+  end
+  return n > 0 and sum / n or 1.0
+end
+
+metric.slice_dice = schema.constructor("hl.metric.slice_dice", {
+  doc = "Mean of the slices' own Dice, over the slices (along z) with truth or prediction; one of them empty: 0.",
+  family = "metric", fields = { threshold = threshold() },
+  methods = {
+    name = function() return "slice_dice" end,
+    better = function() return "higher" end,
+    measure = function(self, m) return slice_mean(m:slices(self.threshold)) end,
+  },
+})
+
 metric.precision = overlap_metric("precision", "Share of the prediction that is truth.",
   function(o) return o.both / o.predicted end)
 metric.recall = overlap_metric("recall", "Share of the truth that is predicted (sensitivity).",

@@ -102,8 +102,9 @@ function train.run(spec, o)
   s.saved, s.best = s.run.state.epoch, s.run.state.best_dice
   engine.reset_peak()
   local agreement, err = evaluate.interreader(o.sides.validation_cases, s.feed)
-  if err then return nil, err end
-  s.run.interreader = agreement and { mean = agreement.mean, median = agreement.median } or {}
+  if not agreement then return nil, err end
+  for i, dice in pairs(agreement.by_case) do s.run.cases[i].interreader = dice end
+  s.run.interreader = { mean = agreement.mean, median = agreement.median }
   local fine, run, stop = xpcall(loop, problem.caught, s, o)
   if fine then return run, stop end
   return nil, kept(s, run) -- no memory, for example

@@ -35,6 +35,18 @@ t.is(case.id, "PHANTOM-0001-1", "a case has a name")
 t.is(case.patient, "PHANTOM-0001", "and a patient")
 t.ok(case.series:find "^2%.25%." and case.nodule == 1 and case.readers >= 3, "series, number and readers")
 t.ok(case.diameter_mm > 3 and #case.centre_mm == 3, "size and place")
+do -- the median of what each reader said, read in another way
+  local measured, known = assert(require("hilum.data").nodules(folder)).nodules, {}
+  for _, row in ipairs(measured) do
+    local values = {}
+    for r, reader in ipairs(row.by_reader) do values[r] = reader.ratings.texture end
+    known[string.format("%s %.6f", row.series, row.centre_mm[1])] = require("hilum.statistics").median(values)
+  end
+  for _, one in ipairs(set.cases) do
+    t.is(one.ratings.texture, known[string.format("%s %.6f", one.series, one.centre_mm[1])],
+      one.id .. ": the median of its readers' ratings")
+  end
+end
 t.is(#set.hash, 64, "the set has a hash")
 t.is(set.protocol.crop[1], 24, "and a protocol of plain values")
 t.ok(tostring(set.protocol):find "24 × 24 × 24 voxels of 1 × 1 × 1 mm", tostring(set.protocol))

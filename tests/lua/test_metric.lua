@@ -40,6 +40,14 @@ t.near(say(recall, a, b), 16 / 48, 1e-15, "recall")
 t.near(say(volume, a, b), -16 / 48, 1e-15, "volume error")
 t.near(say(dice, a, b), say(dice, b, a), 0, "Dice(a, b) = Dice(b, a)")
 
+-- By slice: one that both hold, equal; one and two that only one of them holds.
+local slices = hl.metric.slice_dice {}
+t.near(say(slices, a, b), (1 + 0 + 0 + 0) / 4, 1e-15, "Dice by slice: half empty slices count 0, empty ones nothing")
+t.near(say(slices, mask(6, { 2, 2, 2, 3, 3, 5 }), mask(6, { 2, 2, 2, 3, 5, 5 })), 2 / 3, 1e-15, "equal ones")
+t.is(say(slices, mask(6), mask(6)), 1.0, "Dice by slice: both empty")
+t.is(say(slices, mask(6), b), 0.0, "Dice by slice: nothing predicted")
+t.near(say(slices, a, b, { valid = mask(6, { 1, 1, 1, 2, 6, 6 }) }), 1 / 2, 1e-15, "over valid voxels")
+
 -- Single voxels 3 mm and 2 × 2 mm apart along z and x.
 local p, q = mask(6, { 2, 3, 3, 2, 3, 3 }), mask(6, { 5, 3, 5, 5, 3, 5 })
 t.near(say(far, p, q, { spacing_mm = { 1, 1, 2 } }), 5, 1e-12, "Hausdorff distance in mm")

@@ -76,6 +76,13 @@ for _, case in ipairs(run.cases) do
 end
 t.is(dices, 10, "every case has its Dice")
 t.is(trains, 6, "and its role")
+for i, case in ipairs(run.cases) do
+  local known = case.role == "validation" and case.interreader
+  t.ok(case.role == "train" and case.interreader == nil or known and known > 0 and known <= 1,
+    "the readers' agreement on case " .. i .. " if it validates")
+end
+t.is(run.metrics.slice_dice.better, "higher", "metrics say what is better")
+t.is(run.metrics.slice_dice.count, 4, "Dice by slice stands beside the other")
 
 local back = assert(archive.run_read(out))
 t.is(back.experiment, experiment.text(spec), "the archive holds the experiment")

@@ -5,8 +5,10 @@
 local cache = require "hilum.cache"
 local engine = require "hilum.engine"
 local filters = require "hilum.data.filters"
+local measures = require "hilum.data.measures"
 local protocols = require "hilum.data.protocol"
 local sets = require "hilum.data.set"
+local statistics = require "hilum.statistics"
 
 local lidc = {}
 
@@ -30,7 +32,7 @@ local function add_case(part, info, nodule, sample)
   part.cases[n] = {
     patient = info.patient, series = info.uid, diameter_mm = nodule.diameter_mm, volume_mm3 = nodule.volume_mm3,
     centre_mm = nodule.centre_mm, readers = nodule.readers,
-    label = nodule.label,
+    label = nodule.label, ratings = nodule.ratings,
     cut = sample.cut and string.format("the nodule of %.1f mm reaches beyond the crop", nodule.diameter_mm) or nil,
   }
   sample.cut = nil
@@ -49,9 +51,23 @@ local function add_whole(part, info, nodules, voxels, grid)
     readers = readers }, nodules:whole(voxels, grid))
 end
 
-local function add_nodules(part, info, nodules, voxels, grid, rule)
+-- The median of what its readers rated, by name; missing where nobody did. Ratings of 0 stand for none.
+local function medians_of(nodule, ratings)
+  local found = {}
+  for _, name in ipairs(measures.ratings) do
+    local values = {}
+    for _, mark in ipairs(nodule.marks) do
+      local rating = ratings[mark] and ratings[mark][name]
+      if rating and rating > 0 then values[#values + 1] = rating end
+    end
+    found[name] = statistics.median(values)
+  end
+  return found
+end
+
+local function add_nodules(part, info, nodules, ratings, voxels, grid, rule)
   for i, nodule in ipairs(nodules:list()) do
-    nodule.label = filters.label(rule, nodule)
+    nodule.label, nodule.ratings = filters.label(rule, nodule), medians_of(nodule, ratings)
     add_case(part, info, nodule, nodules:crop(i, voxels, grid))
   end
 end
@@ -70,8 +86,12 @@ local function read_scan(protocol, one)
   local part = { cases = {}, samples = {}, problems = append(problems, odd),
     left_out = filters.apply(protocol.nodules, nodules, info) }
   part.found = { scans = 1, nodules = #nodules:list() }
-  local add = protocol.extent == "scan" and add_whole or add_nodules
-  add(part, info, nodules, voxels, protocols.grid(protocol), protocol.nodules)
+  local grid = protocols.grid(protocol)
+  if protocol.extent == "scan" then
+    add_whole(part, info, nodules, voxels, grid)
+  else
+    add_nodules(part, info, nodules, marks:ratings(), voxels, grid, protocol.nodules)
+  end
   part.line = string.format("%s %s %s\n", info.uid, series:hash(), marks:hash())
   nodules:free()
   marks:free()

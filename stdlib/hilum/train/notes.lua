@@ -1,6 +1,7 @@
 -- What a run writes down while it trains: the table that the archive is made of, row by row. s: the state of a
 -- training, see train.lua.
 
+local evaluate = require "hilum.evaluate"
 local experiment = require "hilum.experiment"
 local provenance = require "hilum.provenance"
 
@@ -9,13 +10,9 @@ local notes = {}
 -- ---- a run at its beginning ----
 
 local function case_rows(set, sides)
-  local rows, role = {}, {}
-  for _, i in ipairs(sides.train_cases) do role[i] = "train" end
-  for i, case in ipairs(set.cases) do
-    rows[i] = { id = case.id, patient = case.patient, role = role[i] or "validation",
-      diameter_mm = case.diameter_mm, readers = case.readers }
-  end
-  return rows
+  local trains = {}
+  for _, i in ipairs(sides.train_cases) do trains[i] = true end
+  return evaluate.rows(set, function(i) return trains[i] and "train" or "validation" end)
 end
 
 -- The protocol as a sentence for people and, where the source gives them, as its parts.
