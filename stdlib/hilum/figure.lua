@@ -9,7 +9,8 @@ local suggest = require "hilum.suggest"
 
 local figure = {}
 
---- Their names and what they show, in the order in which a report has them: of one run; of several; of a measurement.
+--- Their names and what they show, in the order in which a report has them: of one run; of several; of a profile; of a
+--- measurement.
 figure.of_run = {
   { "dice_curves", "Dice of training and validation over the epochs, with the agreement of the readers" },
   { "slices", "image, annotation and prediction of nodules from the worst to the best" },
@@ -21,6 +22,9 @@ figure.of_run = {
 figure.of_runs = {
   { "methods", "Dice curves of several methods on the same axes, with the epoch where over-fitting begins" },
   { "cost", "memory and time of each method" },
+}
+figure.of_profile = {
+  { "step", "where the time of a training step goes, by kind of op" },
 }
 figure.of_measurement = {
   { "memory", "peak memory of a training step over depth and size" },
@@ -36,7 +40,7 @@ end
 local modules = { slices = "panel" } -- where it is not the figure's own name
 
 local known = {}
-for _, list in ipairs { figure.of_run, figure.of_runs, figure.of_measurement } do
+for _, list in ipairs { figure.of_run, figure.of_runs, figure.of_profile, figure.of_measurement } do
   for _, one in ipairs(list) do known[one[1]] = true end
 end
 

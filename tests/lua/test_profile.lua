@@ -1,6 +1,7 @@
 -- Runs of programs that are watched, and where the time of a step goes.
 
 local t = require "tap"
+local figure = require "hilum.figure"
 local hl = require "hilum"
 local model = require "hilum.model"
 local profile = require "hilum.profile"
@@ -86,6 +87,28 @@ do
   local text = p:table { triad = 1e10, multiply_add = 1e11 }
   t.like(text, "conv_grad_weight +backward", "as a table")
   t.is(select(2, text:gsub("\n", "\n")), #list, "with a line for each kind")
+end
+
+-- ---- the figure ----
+
+do
+  local scratch <close> = require("hilum.engine").scratch()
+  local what = { rows = {}, machine = { triad = 3e10, multiply_add = 7e11 }, title = "`touch X`", note = "n" }
+  local files, err = figure.draw("step", what, scratch:path() .. "/none")
+  t.ok(files == nil and err.code == "data", "nothing watched, nothing drawn")
+  for i = 1, 20 do
+    what.rows[i] = { op = "op" .. i, backward = i % 2 == 0, seconds = 21 - i, share = (21 - i) / 210, bytes = 1e9,
+      work = i == 1 and 1e12 or 0 }
+  end
+  if os.execute "gnuplot --version >/dev/null 2>&1" then
+    files = assert(figure.draw("step", what, scratch:path() .. "/step"))
+    local f <close> = assert(io.open(files[1]))
+    local svg = f:read "a"
+    t.ok(svg:find("all others", 1, true) and not svg:find("op15", 1, true), "the quickest are one row")
+    t.ok(svg:find("9.5 %  ·  50 GF/s, 7 % of the peak", 1, true), "rates beside the peaks")
+  else
+    t.skip("gnuplot is not installed", 2)
+  end
 end
 
 t.done()

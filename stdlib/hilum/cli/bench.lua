@@ -4,6 +4,7 @@ local common = require "hilum.cli.common"
 local cost = require "hilum.cost"
 local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
+local figure = require "hilum.figure"
 local loss = require "hilum.loss"
 local nn = require "hilum.nn"
 local options = require "hilum.cli.options"
@@ -92,6 +93,17 @@ local function data_of(given, n, size)
   return function() return batch end, case
 end
 
+-- "iunet 16-32-64-128, 2 couplings, 96 × 96 × 96, batch 1, f32, rebuild, 2 threads: 3.729 s"
+local function draw_profile(result, base)
+  local note = string.format("%s %s, %d couplings, %s, batch %d, %s, %s, %d threads  ·  step of %.3f s", result.net,
+    table.concat(result.channels, "-"), result.blocks, table.concat(result.size, " × "), result.batch, result.dtype,
+    result.backprop, result.threads, result.seconds_per_step)
+  local files, err = figure.draw("step", { rows = result.profile, machine = result.machine,
+    title = "Where the time of a training step goes", note = note }, base)
+  if not files then error(problem.of(err), 0) end
+  for _, file in ipairs(files) do print("figure " .. file) end
+end
+
 local function train(given, command)
   local size, n = size_of(given.size or "64"), options.number(command, given, "batch", 1, 1)
   local steps = options.number(command, given, "steps", 3, 1)
@@ -115,6 +127,7 @@ local function train(given, command)
   if watch then result.machine, result.profile = engine.machine(), watch:list() end
   if given.json then return common.emit_line(result) end
   if watch then print(watch:table(result.machine)) end
+  if watch and given.figure then draw_profile(result, given.figure) end
   print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
     result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
     result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
@@ -153,6 +166,7 @@ return {
         { "loss", "NAME", "dice (default) or dice+bce" },
         { "data", "DIR", "the first scan below this folder of LIDC-IDRI, on a grid of --size (default: random)" },
         { "profile", nil, "where the time of the steps after the first goes, by op, beside the machine's peaks" },
+        { "figure", "BASE", "with --profile: draws it to BASE.svg and BASE.png" },
         { "json", nil, "one JSON line" },
       },
       run = train,
