@@ -5,6 +5,7 @@
 
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,7 @@ static void wait_passively(char **argv) {
 
 int main(int argc, char **argv) {
   wait_passively(argv);
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further fails like a full disk does */
   lua_State *L = luaL_newstate();
   if (L == NULL) {
     fputs("hilum: no memory for a Lua state\n", stderr);

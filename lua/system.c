@@ -349,13 +349,17 @@ static void stop_lua(lua_State *L, lua_Debug *ar) {
   hll_raise(L, &e);
 }
 
-/* First signal: ask. Second: the default action, so that nobody is ever locked in. */
+/* First signal: ask. Second, of whichever kind: the default action, so that nobody is ever locked
+ * in. */
 static void on_signal(int number) {
+  (void)number;
   hl_cancel_request();
-  if (interrupted_state != NULL)
+  if (interrupted_state != NULL) {
     lua_sethook(interrupted_state, stop_lua, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-  else
-    signal(number, SIG_DFL);
+  } else {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+  }
 }
 
 /* engine.on_interrupt("flag" | "raise" | "default"): what Ctrl-C (and for "flag" SIGTERM) does. */

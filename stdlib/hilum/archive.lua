@@ -291,6 +291,13 @@ function archive.format(path)
   return nil, err or problem.new("format", path .. ": is no archive of hilum's")
 end
 
+--- How many epochs the run in a file has behind it, or nil where there is no such file.
+function archive.epochs(path)
+  local store <close> = archive.open(path) -- luacheck: ignore (closed at the end)
+  local epoch = store and store:has "/state/epoch" and store:get "/state/epoch"
+  return math.type(epoch) == "integer" and epoch or nil
+end
+
 local run_form = form_of(FORMAT, VERSION, "a run", archive.layout)
 
 -- ---- what the curves say ----

@@ -3,6 +3,7 @@
 local engine = require "hilum.engine"
 local metric = require "hilum.metric"
 local prediction = require "hilum.prediction"
+local problem = require "hilum.problem"
 local statistics = require "hilum.statistics"
 
 local evaluate = {}
@@ -52,6 +53,7 @@ function evaluate.cases(cases, o)
   local result, values, loss = { dice = {}, measured = {}, empty = 0 }, {}, 0
   local calibration = o.calibrated and metric.calibrator()
   for i, case in ipairs(cases) do
+    if engine.cancelled() then return nil, problem.new("cancelled", "interrupted") end
     local batch, err = o.feed:fill { case }
     if not batch then return nil, err end
     local one, raw, kept = predicted(o, batch, "case " .. o.feed.set.cases[case].id)

@@ -45,11 +45,12 @@ local function epoch_line(s, row)
     row.seconds, progress.bytes(engine.ledger().peak.all))
 end
 
--- An interruption or a failure says what is kept.
+-- An interruption or a failure says what is kept: what the file holds, which may be gone, or further than was thought.
 local function kept(s, err)
-  local n = s.saved
-  local where = n == 0 and "nothing was written: no epoch was complete"
-    or string.format("%s holds the run up to epoch %d; --resume goes on from there", s.out, n)
+  local n = archive.epochs(s.out)
+  local where = n and string.format("%s holds the run up to epoch %d; --resume goes on from there", s.out, n)
+    or s.saved == 0 and "nothing was written: no epoch was complete"
+    or string.format("%s, which held the run up to epoch %d, is not there any more", s.out, s.saved)
   return problem.new(err.code, tostring(err) .. "\n" .. where)
 end
 
