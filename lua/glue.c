@@ -163,6 +163,7 @@ int luaopen_hilum_engine(lua_State *L) {
   hll_open_system(L);
   hll_open_metric(L);
   hll_open_image(L);
+  hll_open_warp(L);
   hll_open_store(L);
   hll_open_files(L);
   hll_open_apart(L);

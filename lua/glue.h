@@ -59,6 +59,7 @@ void hll_open_program(lua_State *L);
 void hll_open_system(lua_State *L);
 void hll_open_metric(lua_State *L);
 void hll_open_image(lua_State *L);
+void hll_open_warp(lua_State *L);
 void hll_open_store(lua_State *L);
 void hll_open_files(lua_State *L);
 void hll_open_apart(lua_State *L);

@@ -175,6 +175,12 @@ local function recognise(where)
   return looks_like_slices(where, names) and "slices" or "lidc"
 end
 
+--- The distance of the images' voxels in mm, { z, y, x }; nil where none is known or each scan has its own.
+function dataset.spacing_mm(source)
+  local spacing = source.extent ~= "scan" and source.spacing_mm
+  return spacing and { spacing[1], spacing[2], spacing[3] } or nil
+end
+
 --- Options for every source that say nothing: its defaults.
 function dataset.defaults()
   local options = {}

@@ -1,6 +1,7 @@
 -- hl.experiment: the value a script returns; and loading such scripts.
 
 local args = require "hilum.args"
+local augment = require "hilum.augment"
 local figure = require "hilum.figure"
 local metric = require "hilum.metric"
 local prediction = require "hilum.prediction"
@@ -22,7 +23,7 @@ local fields = {
   data = schema.value { family = "source", doc = "hl.data.…" },
   split = split.rule,
   augment = schema.list(schema.value { family = "augmentation" }, { default = {},
-    doc = "applied in this order" }),
+    doc = "what a training sees of its samples: movements as one, then changes of values in this order" }),
   model = schema.value { family = "layer", doc = "hl.nn.…" },
   loss = schema.value { family = "loss", doc = "hl.loss.…" },
   optim = schema.value { family = "optimiser", doc = "hl.optim.…" },
@@ -143,6 +144,7 @@ local function check(self, report)
     end
   end)
   check_classes(self, nets, report)
+  augment.check(self.augment, self.data, report)
   if nets > 1 then report("model", string.format("holds %d networks that predict; one is expected", nets)) end
 end
 

@@ -13,6 +13,7 @@
 -- evaluator, run (what the archive will hold), watched, threshold, total_steps, best, saved; see train.run.
 
 local archive = require "hilum.archive"
+local augment = require "hilum.augment"
 local ending = require "hilum.train.ending"
 local engine = require "hilum.engine"
 local epoch = require "hilum.train.epoch"
@@ -93,7 +94,8 @@ function train.run(spec, o)
   local s = {
     spec = spec, out = o.out, bar = o.bar, set = o.set, sides = o.sides,
     net = o.ready.net, step = o.ready.step, guard = o.ready.guard,
-    feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed, augment = spec.augment }),
+    feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed,
+      augment = augment.on(spec.augment, spec.data) }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
     run = o.archived and notes.go_on(o.archived, spec, o) or notes.new(spec, o),
     watched = setup.watched(o.sides, spec.seed), threshold = spec.predict.threshold,

@@ -1,5 +1,6 @@
 -- After the last epoch: what every metric says of every case with the last weights, and the panel.
 
+local dataset = require "hilum.dataset"
 local epoch = require "hilum.train.epoch"
 local evaluate = require "hilum.evaluate"
 
@@ -18,13 +19,13 @@ function ending.run(s)
     for name, x in pairs(result.measured[i]) do row[name] = x end
     row.dice = result.dice[i]
   end
-  run.metrics = evaluate.summary(run.cases, s.spec.evaluate, epoch.spacing(s.spec.data) ~= nil)
+  run.metrics = evaluate.summary(run.cases, s.spec.evaluate, dataset.spacing_mm(s.spec.data) ~= nil)
   run.state.empty_truths, run.calibration = result.empty, result.calibration
   local chosen = evaluate.panel_cases(s.sides.validation_cases, result.dice)
   local fine
   fine, err = epoch.measure(s, "panel", chosen, function(case, batch, prediction, dice)
     local column = evaluate.column(s.set.cases[case], batch, prediction, dice)
-    local spacing = epoch.spacing(s.spec.data)
+    local spacing = dataset.spacing_mm(s.spec.data)
     column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil -- of the scale bar
     run.panel[#run.panel + 1] = column
   end, { predict = s.spec.predict })

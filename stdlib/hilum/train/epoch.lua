@@ -1,5 +1,6 @@
 -- One epoch: the steps through the training cases, then what the network is worth.
 
+local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local evaluate = require "hilum.evaluate"
 local notes = require "hilum.train.notes"
@@ -64,19 +65,13 @@ local function learn(s, n)
   return sum / #batches, rate
 end
 
---- Of the images in mm, { z, y, x }; nil where none is known or each scan has its own.
-function epoch.spacing(data)
-  local spacing = data.extent ~= "scan" and data.spacing_mm
-  return spacing and { spacing[1], spacing[2], spacing[3] } or nil
-end
-
 --- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile. o, optional:
 --- metrics, calibrated, predict as evaluate.cases takes them.
 function epoch.measure(s, what, cases, visit, o)
   return evaluate.cases(cases, {
     feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = o and o.metrics,
     calibrated = o and o.calibrated, predict = o and o.predict,
-    spacing_mm = epoch.spacing(s.spec.data),
+    spacing_mm = dataset.spacing_mm(s.spec.data),
     step = function(i, n)
       s.bar:update("training", s.run.state.step, s.total_steps, string.format("%s %d/%d", what, i, n))
     end,

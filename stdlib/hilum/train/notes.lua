@@ -1,6 +1,7 @@
 -- What a run writes down while it trains: the table that the archive is made of, row by row. s: the state of a
 -- training, see train.lua.
 
+local augment = require "hilum.augment"
 local evaluate = require "hilum.evaluate"
 local experiment = require "hilum.experiment"
 local provenance = require "hilum.provenance"
@@ -56,22 +57,13 @@ end
 
 -- ---- rows ----
 
--- What was drawn for one case, as one word: "flip=zy".
-local function drawn_text(list)
-  local parts = {}
-  for _, one in ipairs(list) do
-    for name, what in pairs(one) do parts[#parts + 1] = name .. "=" .. tostring(what) end
-  end
-  return table.concat(parts, " ")
-end
-
 --- What was drawn for the cases of a batch.
 function notes.draws(s, epoch, cases, drawn)
   local rows = s.run.drawn
   for i, case in ipairs(cases) do
     if drawn[i] and #drawn[i] > 0 then
       local n = #rows.epoch + 1
-      rows.epoch[n], rows.case[n], rows.what[n] = epoch, s.set.cases[case].id, drawn_text(drawn[i])
+      rows.epoch[n], rows.case[n], rows.what[n] = epoch, s.set.cases[case].id, augment.text(s.spec.augment, drawn[i])
     end
   end
 end
