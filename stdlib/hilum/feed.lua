@@ -16,6 +16,12 @@ feed.__index = feed
 --- Bytes of samples and batches that stay in memory, if nothing else is said.
 feed.BYTES = 1 << 30
 
+--- How many workers, if nothing is said: one prepares samples many times faster than a step uses them up, and they
+--- share the processors with it.
+function feed.default_workers()
+  return math.max(1, math.min(4, engine.host().processors // 4))
+end
+
 local parts = { "image", "truth", "valid" }
 
 -- The tensors for n cases.
@@ -49,16 +55,25 @@ function feed:sample(case)
   return sample
 end
 
+local function copy_into(batch, i, sample)
+  for _, name in ipairs(parts) do
+    local place <close> = batch[name]:slice(1, i)
+    place:copy_(sample[name])
+  end
+end
+
+--- Puts a sample into row i of the batch that is prepared here.
+function feed:place(sample, i)
+  copy_into(batch_of(self, self.n), i, sample)
+end
+
 -- Puts a case into row i of a batch, augmented if an epoch is given. Returns what was drawn, or nil and a problem.
 local function put(self, batch, i, case, epoch)
   local sample, err = self:sample(case)
   if not sample then return nil, err end
   local drawn = {}
   if epoch then sample, drawn = augment.apply(self.augment, sample, self.seed, epoch, case) end
-  for _, name in ipairs(parts) do
-    local place <close> = batch[name]:slice(1, i)
-    place:copy_(sample[name])
-  end
+  copy_into(batch, i, sample)
   return drawn
 end
 

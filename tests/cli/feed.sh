@@ -116,6 +116,16 @@ else
   diag "no list of child processes here"
 fi
 
+run "$HILUM" bench feed small.lua --steps 1 --workers 2
+is "$status" 0 "how fast samples come"
+like "$stdout" "^load +[0-9.]+ ms +[0-9.]+ /s" "by stage"
+like "$stdout" "^2 ahead, later epochs +[0-9.]+ ms" "and with workers"
+like "$stdout" "^a step of 2 takes [0-9.]+ ms, [0-9.]+ ms for each sample: they come [0-9.e+]+ times as fast$" "beside a step"
+run "$HILUM" bench feed small.lua --steps 1 --cases 4 --json
+like "$stdout" '"cases": 4,.*"used": [0-9.]+' "for machines, too"
+run "$HILUM" bench feed small.lua --workers 0
+like "$stderr" "--workers: expected a whole number from 1 on" "which takes a worker"
+
 for wrong in -1 x 1.5; do
   run "$HILUM" run small.lua --workers=$wrong
   is "$status" 2 "--workers=$wrong"

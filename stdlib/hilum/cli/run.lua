@@ -39,11 +39,6 @@ local run = {
     .. "The variants of a study STUDY.h5 lie in the folder STUDY beside it, one archive each.",
 }
 
--- A worker prepares samples many times faster than a step uses them up.
-local function default_workers()
-  return math.max(1, math.min(4, engine.host().processors // 4))
-end
-
 -- A place that cannot be written to is noticed before the training.
 local function make_place(out)
   common.folder_for(out)
@@ -279,7 +274,7 @@ end
 
 function run.run(given, command)
   local threads = options.number(command, given, "threads", nil, 1)
-  given.workers = options.number(command, given, "workers", default_workers(), 0)
+  given.workers = options.number(command, given, "workers", feed.default_workers(), 0)
   given["feed-mib"] = options.number(command, given, "feed-mib", feed.BYTES >> 20, 1)
   check_options(given)
   local spec, record = common.load(given)
