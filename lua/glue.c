@@ -167,6 +167,7 @@ int luaopen_hilum_engine(lua_State *L) {
   hll_open_store(L);
   hll_open_files(L);
   hll_open_apart(L);
+  hll_open_workers(L);
   hll_open_data(L);
   hll_open_bench(L);
   return 1;

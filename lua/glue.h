@@ -63,6 +63,7 @@ void hll_open_warp(lua_State *L);
 void hll_open_store(lua_State *L);
 void hll_open_files(lua_State *L);
 void hll_open_apart(lua_State *L);
+void hll_open_workers(lua_State *L);
 void hll_open_data(lua_State *L);
 void hll_open_bench(lua_State *L);
 /* The one symbol that the loadable module shows. */

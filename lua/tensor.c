@@ -59,17 +59,27 @@ static hl_category check_category(lua_State *L, const char *name) {
   return (hl_category)c;
 }
 
-/* engine.zeros(shape, { dtype=, layout=, category= }) */
-static int l_zeros(lua_State *L) {
+/* A tensor of zeros by shape and { dtype=, layout=, category= }. */
+static int new_zeros(lua_State *L, hl_status (*make)(hl_tensor **, const hl_desc *, hl_category,
+                                                     const char *, hl_err *)) {
   hl_desc d;
   hll_check_shape(L, 1, &d.shape);
   check_options(L, 2, &d);
   hl_category c = check_category(L, hll_opt_field(L, 2, "category", "data"));
   hl_tensor **box = hll_tensor_box(L);
   hl_err e = {0};
-  if (hl_tensor_zeros(box, &d, c, "a tensor", &e) != HL_OK) return hll_raise(L, &e);
+  if (make(box, &d, c, "a tensor", &e) != HL_OK) return hll_raise(L, &e);
   hll_account(L, hl_desc_bytes(&d));
   return 1;
+}
+
+static int l_zeros(lua_State *L) {
+  return new_zeros(L, hl_tensor_zeros);
+}
+
+/* engine.shared(shape, options): what workers that begin later write, all see */
+static int l_shared(lua_State *L) {
+  return new_zeros(L, hl_tensor_shared);
 }
 
 /* The shape of a nested table: its lengths down the first elements. */
@@ -492,8 +502,11 @@ void hll_open_tensor(lua_State *L) {
                                   {"__add", l_add},     {"__sub", l_sub},
                                   {"__mul", l_mul},     {"__div", l_div},
                                   {"__unm", l_unm},     {NULL, NULL}};
-  static const luaL_Reg functions[] = {
-      {"zeros", l_zeros}, {"from", l_from}, {"npy_read", l_npy_read}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"zeros", l_zeros},
+                                       {"shared", l_shared},
+                                       {"from", l_from},
+                                       {"npy_read", l_npy_read},
+                                       {NULL, NULL}};
   hll_type(L, HLL_TENSOR, methods, meta, release);
   luaL_setfuncs(L, functions, 0);
 }

@@ -137,8 +137,9 @@ static size_t room_to_keep(const hl_ledger *l) {
   return peak > live ? peak - live : 0;
 }
 
-hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_category c, const char *label,
-                       hl_err *e) {
+/* What both kinds of memory are booked and refused by. */
+static hl_status take(hl_ledger *l, void **out, size_t bytes, hl_category c, const char *label,
+                      bool shared, hl_err *e) {
   *out = NULL;
   if (injected_failure())
     return hl_fail(e, HL_ENOMEM, "no memory for %s (%zu bytes, %s)", label, bytes,
@@ -151,7 +152,7 @@ hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_category c, co
         label, (double)bytes / 1048576.0, hl_category_name(c),
         (double)hl_ledger_live(l, HL_MEM_CATEGORIES) / 1048576.0, (double)l->limit / 1048576.0);
   if (l->counting) return HL_OK;
-  *out = hl_block_new(bytes, room_to_keep(l));
+  *out = shared ? hl_block_share(bytes) : hl_block_new(bytes, room_to_keep(l));
   if (*out == NULL) {
     unbook(l, bytes, c);
     return hl_fail(
@@ -164,11 +165,27 @@ hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_category c, co
   return HL_OK;
 }
 
+hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_category c, const char *label,
+                       hl_err *e) {
+  return take(l, out, bytes, c, label, false, e);
+}
+
 void hl_mem_free(hl_ledger *l, void *p, size_t bytes, hl_category c) {
   if (p == NULL && !l->counting) return;
   unbook(l, bytes, c);
   if (l->counting) return;
   hl_block_free(p, bytes, room_to_keep(l));
+}
+
+hl_status hl_mem_share(hl_ledger *l, void **out, size_t bytes, hl_category c, const char *label,
+                       hl_err *e) {
+  return take(l, out, bytes, c, label, true, e);
+}
+
+void hl_mem_unshare(hl_ledger *l, void *p, size_t bytes, hl_category c) {
+  if (p == NULL && !l->counting) return;
+  unbook(l, bytes, c);
+  if (!l->counting) hl_block_unshare(p, bytes);
 }
 
 void *hl_host_calloc(size_t n, size_t size) {

@@ -99,6 +99,15 @@ void *hl_block_new(size_t bytes, size_t room) {
   return map_pages(size);
 }
 
+void *hl_block_share(size_t bytes) {
+  void *p = mmap(NULL, rounded(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+void hl_block_unshare(void *p, size_t bytes) {
+  munmap(p, rounded(bytes));
+}
+
 /* Gives up smaller blocks than this one until it fits; larger ones cost more to map anew. The lock
  * is held. */
 static void make_room(size_t bytes, size_t room) {

@@ -12,6 +12,9 @@
 void *hl_block_new(size_t bytes, size_t room);
 /* Releases a block of this size; it may be kept if at most `room` bytes are then kept. */
 void hl_block_free(void *p, size_t bytes, size_t room);
+/* Zeroed memory that stays the same memory in processes forked from now on; whole pages. */
+void *hl_block_share(size_t bytes);
+void hl_block_unshare(void *p, size_t bytes);
 /* Gives kept blocks back to the system, oldest first, until at most `room` bytes are kept. */
 void hl_block_trim(size_t room);
 

@@ -2,6 +2,8 @@
  *
  * Everything a process says comes through shared memory that a damaged decoder may have scribbled
  * on, so the parent checks what it reads there: item numbers, codes, the end of messages. */
+#include "child.h"
+
 #include <hilum/parallel.h>
 #include <hilum/reader.h>
 
@@ -18,9 +20,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 enum { MOST_PROCESSES = 16, POLL_MS = 50 };
 static const double DEFAULT_TIMEOUT_S = 20;
@@ -90,26 +89,6 @@ static void limit_cpu(double timeout_s) {
   limit(RLIMIT_CPU, (rlim_t)(used_s + timeout_s + 2));
 }
 
-static void silence(void) {
-  int null = open("/dev/null", O_RDWR);
-  if (null < 0) return;
-  for (int fd = 0; fd <= 2; fd++) dup2(null, fd);
-  if (null > 2) close(null);
-}
-
-static void become_reader(const run *r) {
-#ifdef __linux__
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-#endif
-  static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTERM, SIGXCPU};
-  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) signal(fatal[i], SIG_DFL);
-  signal(SIGINT, SIG_IGN); /* the parent decides what Ctrl-C means */
-  signal(SIGPIPE, SIG_IGN);
-  silence();
-  limit(RLIMIT_CORE, 0);
-  limit_memory(r->limits.memory_bytes);
-}
-
 static void work(const run *r, slot *mine, int pipe) {
   for (;;) {
     int64_t item = atomic_fetch_add(&r->board->next, 1);
@@ -135,12 +114,13 @@ static hl_status start(run *r, int p, hl_err *e) {
   fcntl(ends[0], F_SETFD, FD_CLOEXEC);
   fcntl(ends[1], F_SETFD, FD_CLOEXEC);
   atomic_store(&r->board->slots[p].item, -1);
-  pid_t pid = fork();
+  pid_t parent = getpid(), pid = fork();
   if (pid == 0) {
     for (int i = 0; i < MOST_PROCESSES; i++)
       if (r->children[i].pid) close(r->children[i].pipe);
     close(ends[0]);
-    become_reader(r);
+    hl_child_begin(parent);
+    limit_memory(r->limits.memory_bytes);
     work(r, &r->board->slots[p], ends[1]);
     _exit(0);
   }
@@ -180,16 +160,12 @@ static void drain(run *r, int p) {
 
 static void describe_end(hl_err *e, int status, bool late, double timeout_s) {
   *e = (hl_err){0};
-  hl_status code;
+  char end[HL_CHILD_END_TEXT];
   if (late || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU))
-    code = hl_fail(e, HL_ETIMEOUT, "decoding did not end within %g s", timeout_s);
-  else if (WIFSIGNALED(status))
-    code = hl_fail(e, HL_EFORMAT, "decoding ended its process with signal %d (%s)",
-                   WTERMSIG(status), strsignal(WTERMSIG(status)));
+    e->code = hl_fail(e, HL_ETIMEOUT, "decoding did not end within %g s", timeout_s);
   else
-    code = hl_fail(e, HL_EFORMAT, "decoding ended its process with exit status %d",
-                   WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-  e->code = code;
+    e->code =
+        hl_fail(e, HL_EFORMAT, "decoding ended its process with %s", hl_child_end(status, end));
 }
 
 /* The process has ended or is told to: what it was working on is lost. */

@@ -10,6 +10,7 @@ typedef struct storage {
   atomic_uint_fast64_t version; /* counts changes in place */
   hl_ledger *ledger;            /* NULL: the memory is somebody else's */
   hl_category category;
+  bool shared; /* with forked processes */
   size_t bytes;
   void *data; /* NULL on a counting ledger */
 } storage;
@@ -46,16 +47,20 @@ static hl_status wrap(hl_tensor **out, storage *store, const hl_desc *d, hl_err 
 
 static void storage_unref(storage *s) {
   if (atomic_fetch_sub(&s->refs, 1) != 1) return;
-  if (s->ledger != NULL) hl_mem_free(s->ledger, s->data, s->bytes, s->category);
+  if (s->shared)
+    hl_mem_unshare(s->ledger, s->data, s->bytes, s->category);
+  else if (s->ledger != NULL)
+    hl_mem_free(s->ledger, s->data, s->bytes, s->category);
   hl_host_free(s);
 }
 
-static hl_status storage_new(storage **out, size_t bytes, hl_ledger *l, hl_category c,
+static hl_status storage_new(storage **out, size_t bytes, hl_ledger *l, hl_category c, bool shared,
                              const char *label, hl_err *e) {
   *out = NULL;
   storage *s = hl_host_calloc(1, sizeof *s);
   if (s == NULL) return hl_fail(e, HL_ENOMEM, "no memory for %s", label);
-  hl_status status = hl_mem_alloc(l, &s->data, bytes, c, label, e);
+  hl_status status = shared ? hl_mem_share(l, &s->data, bytes, c, label, e)
+                            : hl_mem_alloc(l, &s->data, bytes, c, label, e);
   if (status != HL_OK) {
     hl_host_free(s);
     return status;
@@ -63,13 +68,14 @@ static hl_status storage_new(storage **out, size_t bytes, hl_ledger *l, hl_categ
   atomic_init(&s->refs, 1);
   s->ledger = l;
   s->category = c;
+  s->shared = shared;
   s->bytes = bytes;
   *out = s;
   return HL_OK;
 }
 
-hl_status hl_tensor_new(hl_tensor **out, const hl_desc *d, hl_ledger *l, hl_category c,
-                        const char *label, hl_err *e) {
+static hl_status new_tensor(hl_tensor **out, const hl_desc *d, hl_ledger *l, hl_category c,
+                            bool shared, const char *label, hl_err *e) {
   *out = NULL;
   if ((unsigned)d->dtype >= HL_DTYPES) return hl_fail(e, HL_ETYPE, "no such element type");
   HL_TRY(hl_shape_check(&d->shape, d->dtype, e));
@@ -77,10 +83,15 @@ hl_status hl_tensor_new(hl_tensor **out, const hl_desc *d, hl_ledger *l, hl_cate
     return hl_fail(e, HL_ESHAPE, "an image tensor has the 5 axes n, c, z, y, x, not %d",
                    d->shape.rank);
   storage *s;
-  HL_TRY(storage_new(&s, hl_desc_bytes(d), l, c, label, e));
+  HL_TRY(storage_new(&s, hl_desc_bytes(d), l, c, shared, label, e));
   hl_status status = wrap(out, s, d, e);
   if (status != HL_OK) storage_unref(s);
   return status;
+}
+
+hl_status hl_tensor_new(hl_tensor **out, const hl_desc *d, hl_ledger *l, hl_category c,
+                        const char *label, hl_err *e) {
+  return new_tensor(out, d, l, c, false, label, e);
 }
 
 hl_status hl_tensor_zeros(hl_tensor **out, const hl_desc *d, hl_category c, const char *label,
@@ -88,6 +99,11 @@ hl_status hl_tensor_zeros(hl_tensor **out, const hl_desc *d, hl_category c, cons
   HL_TRY(hl_tensor_new(out, d, hl_ledger_main(), c, label, e));
   memset((*out)->store->data, 0, (*out)->store->bytes);
   return HL_OK;
+}
+
+hl_status hl_tensor_shared(hl_tensor **out, const hl_desc *d, hl_category c, const char *label,
+                           hl_err *e) {
+  return new_tensor(out, d, hl_ledger_main(), c, true, label, e);
 }
 
 hl_status hl_tensor_borrow(hl_tensor **out, const hl_desc *d, void *data, hl_err *e) {

@@ -7,7 +7,8 @@ local MOST = 20 -- differences named of each part
 
 local parts = { "name", "seed", "experiment", "modules", "data", "split", "cases", "drawn", "curves", "weights",
   "optimiser", "state", "interreader", "panel", "parameters", "measured" }
-local ignored = { ["curves.epoch.seconds"] = true, ["state.resumed"] = true }
+local ignored = { ["curves.epoch.seconds"] = true, ["curves.epoch.waiting"] = true,
+  ["curves.epoch.saving"] = true, ["state.resumed"] = true }
 
 local function is_tensor(x)
   return type(x) == "userdata"

@@ -52,6 +52,7 @@ end
 function evaluate.cases(cases, o)
   local result, values, loss = { dice = {}, measured = {}, empty = 0 }, {}, 0
   local calibration = o.calibrated and metric.calibrator()
+  o.feed:expect(cases)
   for i, case in ipairs(cases) do
     if engine.cancelled() then return nil, problem.new("cancelled", "interrupted") end
     local batch, err = o.feed:fill { case }

@@ -6,6 +6,8 @@
 --   dice_train, dice_validation  mean Dice of whole cases at the threshold over valid voxels, likewise;
 --                    training cases: a fixed seeded choice, see train/setup.lua. Of the probabilities as they are: the
 --                    experiment's flips and post-processing (predict) wait for the evaluation after the last epoch
+--   waiting          share of the steps' time in which they waited for data
+--   saving           share of the epoch's time that went into writing the archive; the next one holds it
 -- The archive is written after every epoch as a whole, so whatever happens the last complete epoch stays.
 --
 -- The parts are in train/: setup, epoch, watch (the guard), notes (what is written down), ending. One table goes
@@ -30,7 +32,7 @@ local train = {}
 train.prepare, train.data = setup.prepare, setup.data
 
 -- Writes the whole run; on failure the file of the epoch before stays.
-local function save(s)
+local function write(s)
   local run, ledger = s.run, engine.ledger()
   run.weights.last, run.optimiser = s.net:weights(), s.step:state().tensors
   local _, resident = engine.resident()
@@ -40,10 +42,19 @@ local function save(s)
   return archive.run_write(run, s.out)
 end
 
+-- The same after an epoch: what it took is known once it is done.
+local function save(s, row)
+  local start = engine.clock()
+  local fine, err = write(s)
+  local seconds, saving = engine.clock() - start, s.run.curves.epoch.saving
+  if fine and saving then saving[#s.run.curves.epoch.epoch] = seconds / (row.seconds + seconds) end
+  return fine, err
+end
+
 local function epoch_line(s, row)
-  return string.format("epoch %d/%d  loss %.4f train %.4f val  Dice %.3f train %.3f val  %.1f s  %s",
+  return string.format("epoch %d/%d  loss %.4f train %.4f val  Dice %.3f train %.3f val  %.1f s (%.2g %% waiting)  %s",
     row.epoch, s.spec.train.epochs, row.loss_train, row.loss_validation, row.dice_train, row.dice_validation,
-    row.seconds, progress.bytes(engine.ledger().peak.all))
+    row.seconds, 100 * row.waiting, progress.bytes(engine.ledger().peak.all))
 end
 
 -- An interruption or a failure says what is kept: what the file holds, which may be gone, or further than was thought.
@@ -65,6 +76,8 @@ local function has_stalled(s)
 end
 
 local function loop(s, o)
+  s.feed:follow_training { first = s.run.state.epoch + 1, last = s.spec.train.epochs, train = s.sides.train_cases,
+    after = { s.watched, s.sides.validation_cases }, n = #s.set.cases }
   for n = s.run.state.epoch + 1, s.spec.train.epochs do
     if has_stalled(s) then break end
     local row, err = epoch.run(s, n)
@@ -73,13 +86,13 @@ local function loop(s, o)
     s.step:swap_averages()
     s.bar:say(epoch_line(s, row))
     local fine
-    fine, err = save(s)
+    fine, err = save(s, row)
     if not fine then return nil, kept(s, err) end
     s.saved = n
     if o.epoch then o.epoch(row, s.spec.train.epochs) end
   end
   local fine, err = ending.run(s)
-  if fine then fine, err = save(s) end
+  if fine then fine, err = write(s) end
   s.bar:clear()
   if not fine then return nil, kept(s, err) end
   return s.run
@@ -87,28 +100,34 @@ end
 
 --- Trains and archives. o: { out = path of the archive, bar = progress, record = the script's sources,
 --- ready (from train.prepare), set, sides (from train.data); optional: epoch = function(row, epochs), archived = the
---- run to go on with, put back by resume.restore }. Returns the run, or nil and a problem (code "cancelled" if the user
---- stopped it).
+--- run to go on with, put back by resume.restore, workers = processes that prepare samples ahead (default: 0),
+--- feed_bytes = their budget }. Returns the run, or nil and a problem (code "cancelled" if the user stopped it).
 function train.run(spec, o)
   local size, batch = value.plain(spec.data.crop), spec.train.batch
   local s = {
     spec = spec, out = o.out, bar = o.bar, set = o.set, sides = o.sides,
     net = o.ready.net, step = o.ready.step, guard = o.ready.guard,
     feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed,
-      augment = augment.on(spec.augment, spec.data) }),
+      augment = augment.on(spec.augment, spec.data), workers = o.workers, bytes = o.feed_bytes,
+      say = function(line) o.bar:say(line) end }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
     run = o.archived and notes.go_on(o.archived, spec, o) or notes.new(spec, o),
     watched = setup.watched(o.sides, spec.seed), threshold = spec.predict.threshold,
     planned_data = o.ready.plan.bytes.data,
     total_steps = spec.train.epochs * ((#o.sides.train_cases + batch - 1) // batch),
   }
+  s.run.provenance.data_workers, s.run.provenance.feed_bytes = s.feed.workers, s.feed.bytes
   s.saved, s.best = s.run.state.epoch, s.run.state.best_dice
   engine.reset_peak()
   local agreement, err = evaluate.interreader(o.sides.validation_cases, s.feed)
-  if not agreement then return nil, err end
+  if not agreement then
+    s.feed:free()
+    return nil, err
+  end
   for i, dice in pairs(agreement.by_case) do s.run.cases[i].interreader = dice end
   s.run.interreader = { mean = agreement.mean, median = agreement.median }
   local fine, run, stop = xpcall(loop, problem.caught, s, o)
+  s.feed:free()
   if fine then return run, stop end
   return nil, kept(s, run) -- no memory, for example
 end

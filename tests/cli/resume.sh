@@ -40,12 +40,12 @@ run "$HILUM" run small.lua --out whole.h5
 is "$status" 0 "a run that nobody disturbs"
 [ "$status" = 0 ] || diag "$stderr"
 
-# Killed some time after its first own epoch is on the disk, often while it writes the next.
+# Killed some time after its first own epoch is on the disk, often while it writes the next; with 0, 1 or 2 workers.
 done=0
 resumed=0
 while [ "$done" -lt "$kills" ]; do
   touch begun
-  "$HILUM" run small.lua --out killed.h5 --resume >log 2>&1 &
+  "$HILUM" run small.lua --out killed.h5 --resume --workers $((done % 3)) >log 2>&1 &
   job=$!
   n=0
   while ! [ killed.h5 -nt begun ] && kill -0 "$job" 2>/dev/null && [ "$n" -lt 6000 ]; do

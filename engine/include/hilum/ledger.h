@@ -57,6 +57,12 @@ HL_MUST_CHECK hl_status hl_mem_alloc(hl_ledger *l, void **out, size_t bytes, hl_
                                      const char *label, hl_err *e);
 void hl_mem_free(hl_ledger *l, void *p, size_t bytes, hl_category c);
 
+/* The same for memory that is shared with processes forked from now on: what one of them writes,
+ * all see. Zeroed. In the forked process it is not freed but ends with it. */
+HL_MUST_CHECK hl_status hl_mem_share(hl_ledger *l, void **out, size_t bytes, hl_category c,
+                                     const char *label, hl_err *e);
+void hl_mem_unshare(hl_ledger *l, void *p, size_t bytes, hl_category c);
+
 /* Zeroed host memory for small structures (handles, lists); not in the ledger. NULL when memory
  * ends. Release with hl_host_free. */
 void *hl_host_calloc(size_t n, size_t size);

@@ -56,6 +56,9 @@ HL_MUST_CHECK hl_status hl_tensor_new(hl_tensor **out, const hl_desc *d, hl_ledg
 /* The same on the main ledger, filled with zeros. */
 HL_MUST_CHECK hl_status hl_tensor_zeros(hl_tensor **out, const hl_desc *d, hl_category c,
                                         const char *label, hl_err *e);
+/* The same in memory that is shared with processes forked from now on (hilum/ledger.h). */
+HL_MUST_CHECK hl_status hl_tensor_shared(hl_tensor **out, const hl_desc *d, hl_category c,
+                                         const char *label, hl_err *e);
 /* A dense tensor over memory that somebody else owns and that outlives it: scratch. */
 HL_MUST_CHECK hl_status hl_tensor_borrow(hl_tensor **out, const hl_desc *d, void *data, hl_err *e);
 hl_tensor *hl_tensor_ref(hl_tensor *t); /* returns t */

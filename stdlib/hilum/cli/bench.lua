@@ -186,5 +186,6 @@ return {
       },
       run = ops,
     },
+    require "hilum.cli.bench_feed",
   },
 }

@@ -4,6 +4,7 @@ local archive = require "hilum.archive"
 local common = require "hilum.cli.common"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
+local feed = require "hilum.feed"
 local filters = require "hilum.data.filters"
 local options = require "hilum.cli.options"
 local plan = require "hilum.plan"
@@ -23,6 +24,8 @@ local run = {
     { "out", "RUN.h5", "the archive (default: runs/NAME-N.h5); must not exist yet; of a study: its index, or a folder",
       short = "o" },
     { "threads", "N", "compute threads (default: all processors)" },
+    { "workers", "N", "processes that prepare samples ahead (default: by processors); 0: prepared between the steps" },
+    { "feed-mib", "N", "memory for samples and batches that are kept or prepared ahead (default: 1024)" },
     { "resume", nil, "goes on with the run in --out; starts one where there is none, leaves a finished one alone" },
     { "extend", nil, "with --resume: the experiment may have more epochs, the study more variants than were planned" },
     { "fail-fast", nil, "of a study: the first variant that fails ends it (default: the others go on)" },
@@ -82,6 +85,13 @@ local function data_lines(spec, set, sides)
   return lines
 end
 
+-- The mean of a column over the epochs where it is known.
+local function mean_of(column)
+  local sum, n = 0, 0
+  for _, x in pairs(column or {}) do sum, n = sum + x, n + 1 end
+  return n > 0 and sum / n or nil
+end
+
 -- The numbers a run ends with.
 local function results(finished, out, files)
   local rows, best = finished.curves.epoch, finished.state.best_epoch
@@ -94,6 +104,8 @@ local function results(finished, out, files)
       best = { dice_mean = rows.dice_validation[best], epoch = best },
     },
     interreader = finished.interreader, memory = finished.memory,
+    feed = { workers = finished.provenance.data_workers, waiting = mean_of(rows.waiting),
+      saving = mean_of(rows.saving) },
   }
 end
 
@@ -111,6 +123,11 @@ local function result_lines(r, seconds)
     progress.bytes(r.memory.planned), progress.bytes(r.memory.kept), progress.bytes(r.memory.measured),
     progress.bytes(r.memory.resident))
   add("time          %s", progress.duration(seconds))
+  if r.feed.waiting then
+    add("feed          %s; the steps waited for data in %.2g %% of their time", counted(r.feed.workers, "worker"),
+      100 * r.feed.waiting)
+  end
+  if r.feed.saving then add("saving        %.2g %% of the epochs' time went into the archive", 100 * r.feed.saving) end
   add("archive       %s", r.archive)
   for _, file in ipairs(r.figures) do add("figure        %s", file) end
   return lines
@@ -146,7 +163,7 @@ end
 local function emit_epoch(row, epochs, variant)
   common.emit_line { event = "epoch", variant = variant, epoch = row.epoch, epochs = epochs,
     loss_train = row.loss_train, loss_validation = row.loss_validation, dice_train = row.dice_train,
-    dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds }
+    dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds, waiting = row.waiting }
 end
 
 -- Everything after the script was loaded. Returns the run, or nil and a problem.
@@ -164,6 +181,7 @@ local function carry_out(spec, record, out, given, o, archived)
   end
   return train.run(spec, {
     out = out, bar = bar, record = record, ready = ready, set = set, sides = sides, archived = archived,
+    workers = given.workers, feed_bytes = given["feed-mib"] << 20,
     epoch = function(row, epochs)
       if given.json then emit_epoch(row, epochs, o.variant) end
       if o.epoch then o.epoch(row, epochs) end
@@ -256,6 +274,8 @@ end
 
 function run.run(given, command)
   local threads = options.number(command, given, "threads", nil, 1)
+  given.workers = options.number(command, given, "workers", feed.default_workers(), 0)
+  given["feed-mib"] = options.number(command, given, "feed-mib", feed.BYTES >> 20, 1)
   check_options(given)
   local spec, record = common.load(given)
   if value.family(spec) == "study" then

@@ -80,9 +80,10 @@ end
 
 --- One epoch: its row of the curves, or nil and a problem.
 function epoch.run(s, n)
-  local start = engine.clock()
+  local start, waited = engine.clock(), s.feed.waited
   local loss, rate = learn(s, n)
   if not loss then return nil, rate end
+  local waiting = (s.feed.waited - waited) / (engine.clock() - start)
   s.step:swap_averages() -- back in train.lua, once the best are kept
   local known, err = epoch.measure(s, "training Dice", s.watched)
   if not known then return nil, err end
@@ -90,7 +91,7 @@ function epoch.run(s, n)
   unknown, err = epoch.measure(s, "validation Dice", s.sides.validation_cases)
   if not unknown then return nil, err end
   return { epoch = n, loss_train = loss, loss_validation = unknown.loss, dice_train = known.mean,
-    dice_validation = unknown.mean, rate = rate, seconds = engine.clock() - start }
+    dice_validation = unknown.mean, rate = rate, seconds = engine.clock() - start, waiting = waiting }
 end
 
 return epoch

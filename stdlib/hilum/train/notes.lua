@@ -30,7 +30,7 @@ function notes.new(spec, o)
     split = { train = sides.train, validation = sides.validation }, cases = case_rows(set, sides),
     curves = {
       epoch = { epoch = {}, loss_train = {}, loss_validation = {}, dice_train = {}, dice_validation = {},
-        rate = {}, seconds = {} },
+        rate = {}, seconds = {}, waiting = {}, saving = {} },
       step = { step = {}, epoch = {}, loss = {}, rate = {} },
     },
     drawn = { epoch = {}, case = {}, what = {} },
@@ -106,7 +106,8 @@ end
 
 --- An epoch's row; the weights are kept if they are the best so far.
 function notes.epoch(s, row)
-  for name, rows in pairs(s.run.curves.epoch) do rows[#rows + 1] = row[name] end
+  local n = #s.run.curves.epoch.epoch + 1 -- the column of what saving takes may have holes
+  for name, rows in pairs(s.run.curves.epoch) do rows[n] = row[name] end
   local state = s.run.state
   state.epoch = row.epoch
   if not s.best or row.dice_validation > s.best then
