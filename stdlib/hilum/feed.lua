@@ -9,9 +9,11 @@ feed.__index = feed
 
 local KEPT = 1 << 30 -- bytes of samples that stay in memory
 
---- A feed over the cases of a set. o: { batch =, size = { z, y, x }, seed =, augment = list }.
+--- A feed over the cases of a set. o: { batch =, size = { z, y, x }, seed =, augment = list, gathered = batches that
+--- make one step (1) }.
 function feed.new(set, o)
-  return setmetatable({ set = set, size = o.size, seed = o.seed, augment = o.augment, n = o.batch, kept = {},
+  return setmetatable({ set = set, size = o.size, seed = o.seed, augment = o.augment, n = o.batch,
+    gathered = o.gathered or 1, kept = {},
     kept_bytes = 0, batches = {} }, feed)
 end
 
@@ -44,13 +46,14 @@ function feed:sample(case)
   return sample
 end
 
---- The order of an epoch: batches of the case indices, shuffled by (seed, epoch). The last batch is filled
+--- The order of an epoch: batches of the case indices, shuffled by (seed, epoch). The last step is filled
 --- up with the first cases of the same order, so that every case is seen and all steps are of one size.
 function feed:order(cases, epoch)
   local order = table.move(cases, 1, #cases, 1, {})
   split.shuffle(order, self.seed, "shuffle", epoch)
   local batches = {}
-  for first = 1, #order, self.n do
+  local step = self.n * self.gathered
+  for first = 1, (#order + step - 1) // step * step, self.n do
     local one = {}
     for i = 0, self.n - 1 do one[i + 1] = order[(first + i - 1) % #order + 1] end
     batches[#batches + 1] = one
