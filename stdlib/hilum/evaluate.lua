@@ -46,7 +46,8 @@ end
 --- Dice and loss of each of the cases (indices), one by one and without augmentation. o: { feed, evaluator
 --- (of batches of one), threshold; optional: predict = the experiment's flips and post-processing (nothing of them
 --- without it), visit = function(case, batch, prediction, dice), step = function(i, n), metrics = list, spacing_mm,
---- calibrated = { [case] = true } }. Returns { dice = { [case] = number }, measured = { [case] = { [metric's name] =
+--- calibrated = { [case] = true }, lost = function(case, batch, { loss }), which gives the problem where a loss is not
+--- finite }. Returns { dice = { [case] = number }, measured = { [case] = { [metric's name] =
 --- number } }, mean, median, loss = mean, empty = number of cases without truth, calibration = of the calibrated
 --- cases together (before post-processing), as metric.calibration gives it }; or nil and a problem.
 function evaluate.cases(cases, o)
@@ -59,6 +60,7 @@ function evaluate.cases(cases, o)
     if not batch then return nil, err end
     local one, raw, kept = predicted(o, batch, "case " .. o.feed.set.cases[case].id)
     if not one then return nil, raw end
+    if o.lost and one - one ~= 0 then return nil, o.lost(case, batch, { loss = one }) end
     local dice, empty = metric.dice_of(kept, batch.truth, batch.valid, o.threshold)
     result.dice[case], values[i], loss = dice, dice, loss + one
     if o.metrics then result.measured[case] = measures(o, batch, kept) end

@@ -104,12 +104,13 @@ local function start(self, workers, say)
   return crew, err
 end
 
---- A feed over the cases of a set. o: { batch =, size = { z, y, x }, seed =, augment = list; optional: workers =
---- processes that prepare batches ahead (default 0: none), bytes = budget of batches and kept samples, say =
---- function(line) for remarks }. It ends its workers at feed:free() or with this process.
+--- A feed over the cases of a set. o: { batch =, size = { z, y, x }, seed =, augment = list; optional: gathered =
+--- batches that make one step (1), workers = processes that prepare batches ahead (default 0: none), bytes = budget of
+--- batches and kept samples, say = function(line) for remarks }. It ends its workers at feed:free() or with this process.
 function feed.new(set, o)
-  local self = setmetatable({ set = set, size = o.size, seed = o.seed, augment = o.augment, n = o.batch, kept = {},
-    kept_bytes = 0, batches = {}, bytes = o.bytes or feed.BYTES, workers = 0, waited = 0 }, feed)
+  local self = setmetatable({ set = set, size = o.size, seed = o.seed, augment = o.augment, n = o.batch,
+    gathered = o.gathered or 1, kept = {}, kept_bytes = 0, batches = {}, bytes = o.bytes or feed.BYTES, workers = 0,
+    waited = 0 }, feed)
   self.room = self.bytes
   if (o.workers or 0) == 0 then return self end
   local say, err = o.say or function() end
@@ -119,13 +120,14 @@ function feed.new(set, o)
   return self
 end
 
---- The order of an epoch: batches of the case indices, shuffled by (seed, epoch). The last batch is filled
+--- The order of an epoch: batches of the case indices, shuffled by (seed, epoch). The last step is filled
 --- up with the first cases of the same order, so that every case is seen and all steps are of one size.
 function feed:order(cases, epoch)
   local order = table.move(cases, 1, #cases, 1, {})
   split.shuffle(order, self.seed, "shuffle", epoch)
   local batches = {}
-  for first = 1, #order, self.n do
+  local step = self.n * self.gathered
+  for first = 1, (#order + step - 1) // step * step, self.n do
     local one = {}
     for i = 0, self.n - 1 do one[i + 1] = order[(first + i - 1) % #order + 1] end
     batches[#batches + 1] = one

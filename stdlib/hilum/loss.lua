@@ -109,10 +109,13 @@ loss.multiscale = schema.constructor("hl.loss.multiscale", {
         if head.logits.shape[2] ~= truth.shape[2] then
           error("hl.loss.multiscale needs a truth with one channel per class: class indices cannot be averaged", 0)
         end
-        local l = self.term:build(head.logits, at_scale(truth, valid, head.stride))
+        local scale = math.max(table.unpack(head.stride))
+        local l = b:scope(string.format("scale[%d]", scale), function()
+          return self.term:build(head.logits, at_scale(truth, valid, head.stride))
+        end)
         local part, weight = weigh[i](l)
         total = total and op.add(total, part) or part
-        scales[i] = { scale = math.max(table.unpack(head.stride)), loss = l, weight = weight }
+        scales[i] = { scale = scale, loss = l, weight = weight }
       end
       return total, scales
     end,

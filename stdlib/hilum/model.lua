@@ -5,6 +5,7 @@ local budget = require "hilum.budget"
 local builder = require "hilum.nn.builder"
 local codec = require "hilum.codec"
 local drawing = require "hilum.nn.drawing"
+local finite = require "hilum.finite"
 local loss = require "hilum.loss"
 local optim = require "hilum.optim"
 local problem = require "hilum.problem"
@@ -157,16 +158,17 @@ local function keep_budget(step, limit, streams)
   return slabs ~= nil, err
 end
 
---- o: { loss, optim, batch, size = { z, y, x }, average, budget, slabs }. The step for one batch of this shape.
---- average: decay of a moving average of the weights, which starts as they are now; none without it. budget: bytes
---- that a step may hold at most; to keep it, couplings go through slabs of z, and what would fit is said where that
---- is not enough (nil and a problem). slabs: { [place] = slices at a time }, chosen by hand.
+--- o: { loss, optim, batch, size = { z, y, x }, accumulate, average, budget, slabs }. The step for batches of this
+--- shape. accumulate: how many of them go into one update (1), which plans count with. average: decay of a moving
+--- average of the weights, which starts as they are now; none without it. budget: bytes that a step may hold at most;
+--- to keep it, couplings go through slabs of z, and what would fit is said where that is not enough (nil and a
+--- problem). slabs: { [place] = slices at a time }, chosen by hand.
 function model:trainer(o)
-  local step = setmetatable({ model = self, options = o, states = {}, steps = 0 }, trainer)
+  local step = setmetatable({ model = self, options = o, states = {}, steps = 0, runs = 0 }, trainer)
   local b = record_step(step, {}, o.slabs or {})
   step.update_program = update_program(step, o.optim, b, o.average)
   step.clip_norm = o.optim.clip_norm
-  if step.clip_norm then step.norm_program = norm_program(b, o.optim.clip_order) end
+  step.norm_program = norm_program(b, o.optim.clip_order)
   if not o.budget then return step end
   local fits, err = keep_budget(step, o.budget, b.streams)
   if not fits then return nil, err end
@@ -181,7 +183,38 @@ end
 -- At once, not when the collector comes by: they are as large as the parameters.
 local function drop_gradients(self)
   for _, gradient in ipairs(self.gradients or {}) do gradient:free() end
-  self.gradients = nil
+  self.gradients, self.runs = nil, 0
+end
+
+-- The sum of the gradients of several runs; takes both lists.
+local function add_gradients(before, fresh)
+  for i, gradient in ipairs(fresh) do
+    local sum = op.add(before[i], gradient)
+    before[i]:free()
+    gradient:free()
+    fresh[i] = sum
+  end
+  return fresh
+end
+
+-- Running statistics with what the last run has seen.
+local function apply_changes(self)
+  for i, change in ipairs(self.changes) do change.tensor:copy_(self.changed[i]) end
+end
+
+-- Dropout draws anew in each run: the number of this one since the training began. run: since the last update, from 1.
+local function count_run(self, run)
+  self.model.store.step:set(1, self.steps * (self.options.accumulate or 1) + run)
+end
+
+-- The passes; the gradients are returned, not kept.
+local function passes(self, batch, observer)
+  count_run(self, self.runs + 1)
+  local out, err = self.program:run({ batch.image, batch.truth, batch.valid }, observer)
+  if not out then return nil, err end
+  local last = self.first_gradient + #self.parameters
+  self.changed, self.runs = table.move(out, last + 1, #out, 1, {}), self.runs + 1
+  return read_results(self.results, out), table.move(out, self.first_gradient + 1, last, 1, {})
 end
 
 --- Forward and backward pass of { image, truth, valid }, tensors { batch, 1, z, y, x }. Returns { loss,
@@ -190,38 +223,56 @@ end
 --- it is nothing, ends the run.
 function trainer:run(batch, observer)
   drop_gradients(self) -- before the next ones are made
-  self.model.store.step:set(1, self.steps + 1)
-  local out, err = self.program:run({ batch.image, batch.truth, batch.valid }, observer)
-  if not out then return nil, err end
-  local result = read_results(self.results, out)
-  local last = self.first_gradient + #self.parameters
-  self.gradients = table.move(out, self.first_gradient + 1, last, 1, {})
-  self.changed = table.move(out, last + 1, #out, 1, {})
+  local result, gradients = passes(self, batch, observer)
+  if not result then return nil, gradients end
+  self.gradients = gradients
   return result
 end
 
--- What the gradients are multiplied by, and their norm; nil and a problem if it is no number.
-local function clipping(self)
-  if not self.clip_norm then return 1 end
-  local norm = number(self.norm_program:run(self.gradients)[1])
-  if norm ~= norm or norm == math.huge then
-    return nil, problem.new("nan", string.format("the norm of the gradients is %g", norm))
-  end
-  return optim.clip_factor(norm, self.clip_norm), norm
+--- The same after a run, whose gradients stay: update takes the mean of those of all runs since the last one.
+function trainer:add(batch)
+  assert(self.gradients, "add comes after run")
+  apply_changes(self)
+  local result, gradients = passes(self, batch)
+  if not result then return nil, gradients end
+  self.gradients = add_gradients(self.gradients, gradients)
+  return result
 end
 
---- Changes the parameters with the gradients of the last run, and running statistics with what it has seen. Returns
---- true and, where gradients are clipped, the norm they had; or nil and a problem, and nothing has changed.
+--- Runs the passes of the last run again, looking at each op, for the first result that is not finite: what
+--- finite.search says of it, or nil if there is none. The gradients stay as they are. run: as which of the runs since
+--- the last update (the last one); dropout draws by it.
+function trainer:search(batch, run)
+  count_run(self, run or self.runs)
+  return finite.search(self.program, { batch.image, batch.truth, batch.valid })
+end
+
+-- What the sum of the gradients is multiplied by, and the norm of their mean; nil and a problem if it is no number, or
+-- if the user asked to stop.
+local function scaling(self)
+  local out, err = self.norm_program:run(self.gradients)
+  if not out then return nil, err end
+  local norm = number(out[1]) / self.runs
+  if norm ~= norm or norm == math.huge then
+    return nil, problem.new("nan", "the norm of the gradients is " .. (norm ~= norm and "nan" or norm))
+  end
+  return (self.clip_norm and optim.clip_factor(norm, self.clip_norm) or 1) / self.runs, norm
+end
+
+--- Changes the parameters with the gradients of the last run (the mean of those of several), and running statistics
+--- with what it has seen. Returns true and the norm of the gradients before clipping; or nil and a problem: a gradient
+--- is not finite (code "nan"), and no parameter has changed; or "cancelled", perhaps in the middle of the changes.
 function trainer:update(rate)
   assert(self.gradients, "update comes after run")
-  local factor, norm = clipping(self)
+  local factor, norm = scaling(self)
   if not factor then return nil, norm end
   self.steps = self.steps + 1
   self.clock:set(1, rate)
   self.clock:set(2, self.steps)
   self.clock:set(3, factor)
-  self.update_program:run(self.gradients)
-  for i, change in ipairs(self.changes) do change.tensor:copy_(self.changed[i]) end
+  local out, err = self.update_program:run(self.gradients)
+  if not out then return nil, err end
+  apply_changes(self)
   drop_gradients(self)
   return true, norm
 end
@@ -263,18 +314,26 @@ function trainer:load_state(state)
   self.steps = state.steps
 end
 
+local function parameter_bytes(self)
+  local bytes = 0
+  for _, t in ipairs(self.parameters) do bytes = bytes + t.parameter.tensor.bytes end
+  return bytes
+end
+
 --- What training will hold, from the program itself run on a counting ledger: { parameters = count, bytes =
 --- { parameters, optimiser, gradients, state, workspace, data, peak }, where, ops, layers }.
 function trainer:plan()
   local plan = self.program:plan()
   local bytes, count = plan.peak, 0
-  for _, t in ipairs(self.parameters) do
-    bytes.parameters = bytes.parameters + t.parameter.tensor.bytes
-    count = count + #t.parameter.tensor
-  end
+  for _, t in ipairs(self.parameters) do count = count + #t.parameter.tensor end
+  bytes.parameters = bytes.parameters + parameter_bytes(self)
   bytes.optimiser = bytes.optimiser + self.clock.bytes
   for _, s in ipairs(self.states) do
     for _, tensor in pairs(s.tensors) do bytes.optimiser = bytes.optimiser + tensor.bytes end
+  end
+  if (self.options.accumulate or 1) > 1 then -- the sum so far, beside those of a run
+    local sum = parameter_bytes(self)
+    bytes.gradients, bytes.all = bytes.gradients + sum, bytes.all + sum
   end
   bytes.peak, bytes.all = bytes.all + bytes.parameters + bytes.optimiser, nil
   return { parameters = count, bytes = bytes, where = plan.where, ops = plan.ops, layers = self.layers,
@@ -283,7 +342,7 @@ end
 
 -- ---- use ----
 
---- o: { loss, batch, size }. run { image, truth, valid } -> as a trainer's run, without gradients.
+--- o: { loss, batch, size }. run { image, truth, valid } -> as a trainer's run, without gradients; search likewise.
 function model:evaluator(o)
   local b = trace(self, o.batch, o.size)
   add_loss(self, b, o.loss, o.batch, o.size)
@@ -294,6 +353,7 @@ function model:evaluator(o)
       if not out then return nil, err end
       return read_results(b.results, out)
     end,
+    search = function(_, batch) return finite.search(b.program, { batch.image, batch.truth, batch.valid }) end,
   }
 end
 

@@ -2,6 +2,7 @@
 
 local model = require "hilum.model"
 local progress = require "hilum.progress"
+local setup = require "hilum.train.setup"
 local split = require "hilum.split"
 
 local plan = {}
@@ -19,7 +20,7 @@ local function steps_text(spec)
   if not trained then return nil end
   local training = trained * (cases or 1)
   return string.format("steps         about %d in an epoch (%d cases for training), %d epochs",
-    (training + spec.train.batch - 1) // spec.train.batch, training, spec.train.epochs)
+    setup.steps(training, spec.train), training, spec.train.epochs)
 end
 
 --- Lines for people. ready: from train.prepare.
@@ -27,7 +28,9 @@ function plan.lines(spec, ready)
   local bytes, lines = ready.plan.bytes, {}
   local function add(...) lines[#lines + 1] = string.format(...) end
   add("experiment    %s, seed %d", spec.name, spec.seed)
-  add("image         %s voxels, batch %d", size_text(spec.data.crop), spec.train.batch)
+  local gathered = spec.train.accumulate
+  add("image         %s voxels, batch %d%s", size_text(spec.data.crop), spec.train.batch,
+    gathered > 1 and string.format(", %d batches in a step", gathered) or "")
   for line in ready.plan.drawing:gmatch("[^\n]+") do add("%s", line) end
   for line in model.listing(ready.plan.layers):gmatch("[^\n]+") do add("  %s", line) end
   for _, remark in ipairs(ready.plan.remarks) do add("note          %s", remark) end
@@ -45,7 +48,8 @@ function plan.table(spec, ready)
   for i, layer in ipairs(ready.plan.layers) do
     layers[i] = { place = layer.place, kind = layer.kind, shape = layer.shape, parameters = layer.parameters }
   end
-  return { name = spec.name, seed = spec.seed, batch = spec.train.batch, epochs = spec.train.epochs,
+  return { name = spec.name, seed = spec.seed, batch = spec.train.batch, accumulate = spec.train.accumulate,
+    epochs = spec.train.epochs,
     size = table.move(spec.data.crop, 1, 3, 1, {}), parameters = ready.plan.parameters, bytes = ready.plan.bytes,
     where = ready.plan.where, ops = ready.plan.ops, layers = layers, remarks = ready.plan.remarks }
 end

@@ -107,14 +107,14 @@ function train.run(spec, o)
   local s = {
     spec = spec, out = o.out, bar = o.bar, set = o.set, sides = o.sides,
     net = o.ready.net, step = o.ready.step, guard = o.ready.guard,
-    feed = feed.new(o.set, { batch = batch, size = size, seed = spec.seed,
+    feed = feed.new(o.set, { batch = batch, gathered = spec.train.accumulate, size = size, seed = spec.seed,
       augment = augment.on(spec.augment, spec.data), workers = o.workers, bytes = o.feed_bytes,
       say = function(line) o.bar:say(line) end }),
     evaluator = o.ready.net:evaluator { loss = spec.loss, batch = 1, size = size },
     run = o.archived and notes.go_on(o.archived, spec, o) or notes.new(spec, o),
     watched = setup.watched(o.sides, spec.seed), threshold = spec.predict.threshold,
     planned_data = o.ready.plan.bytes.data,
-    total_steps = spec.train.epochs * ((#o.sides.train_cases + batch - 1) // batch),
+    total_steps = spec.train.epochs * setup.steps(#o.sides.train_cases, spec.train),
   }
   s.run.provenance.data_workers, s.run.provenance.feed_bytes = s.feed.workers, s.feed.bytes
   s.saved, s.best = s.run.state.epoch, s.run.state.best_dice

@@ -7,6 +7,7 @@ local schema = require "hilum.schema"
 local toy = {}
 
 local image_layout = { dtype = "f32", layout = "image" }
+local bad_numbers = { inf = math.huge, ["-inf"] = -math.huge }
 local mask_layout = { dtype = "u8", layout = "image" }
 
 -- A ball around the middle, a little to the side, as { 1, 1, n, n, n }.
@@ -30,7 +31,7 @@ local function sample(self, i)
   engine.rng(self.seed, "toy", 0, i):fill_uniform(image, 0, 0.4)
   local truth = ball(n, n / 5 + i % 3 / 2, i % 2, mask_layout)
   image = engine.op.add(image, engine.op.affine(truth:to("f32"), { scale = 0.5 }))
-  if self.broken == i then image:set(1, 1, 1, 1, 1, 0 / 0) end
+  if self.broken == i then image:set(1, 1, 1, 1, 1, bad_numbers[self.value] or 0 / 0) end
   local valid = engine.zeros({ 1, 1, n, n, n }, mask_layout):fill(1)
   local readers = { truth, ball(n, n / 5, i % 2, mask_layout), ball(n, n / 5 + 1, 0, mask_layout) }
   return { image = image, truth = truth, valid = valid, readers = readers }
@@ -44,6 +45,7 @@ toy.source = schema.constructor("toy.source", {
     spacing_mm = schema.zyx { default = 1, whole = false },
     seed = schema.int { default = 1 },
     broken = schema.int { default = 0, doc = "this case holds a NaN" },
+    value = schema.string { default = "nan", doc = "which it holds: nan, inf, -inf" },
     lost = schema.int { default = 0, doc = "this case cannot be loaded" },
   },
   methods = {

@@ -69,7 +69,7 @@ function speed.of(spec, o)
   local cases = table.move(o.sides.train_cases, 1, math.min(o.cases, #o.sides.train_cases), 1, {})
   local function new(workers)
     return feed.new(o.set, { batch = spec.train.batch, size = value.plain(spec.data.crop), seed = spec.seed,
-      augment = spec.augment, workers = workers, bytes = o.bytes })
+      augment = augment.on(spec.augment, spec.data), workers = workers, bytes = o.bytes })
   end
   local here = new(0)
   local result = stages(here, cases)

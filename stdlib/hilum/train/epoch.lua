@@ -3,9 +3,11 @@
 local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local evaluate = require "hilum.evaluate"
+local finite = require "hilum.finite"
 local notes = require "hilum.train.notes"
 local problem = require "hilum.problem"
 local schedule = require "hilum.schedule"
+local trouble = require "hilum.train.trouble"
 local watch = require "hilum.train.watch"
 
 local epoch = {}
@@ -15,54 +17,90 @@ local function cancelled()
   return problem.new("cancelled", "interrupted")
 end
 
-local function finite(x)
-  return x == x and x ~= math.huge and x ~= -math.huge
-end
-
--- Training cannot go on: what is wrong, and where it came from.
-local function lost(s, n, step, cases, what, detail)
-  local ids = {}
-  for i, case in ipairs(cases) do ids[i] = s.set.cases[case].id end
-  return problem.new("nan", string.format("%s in epoch %d, step %d (cases %s%s)", what, n, step,
-    table.concat(ids, ", "), detail or ""))
-end
-
--- Where a loss that is no number came from.
-local function not_finite(s, n, step, cases, result)
-  local scales = {}
-  for _, one in ipairs(result.scales) do
-    scales[#scales + 1] = string.format("scale %d: %g", one.scale, one.loss)
+-- Mean of what several runs say of their losses.
+local function mean_of(results)
+  local first = results[1]
+  if #results == 1 then return first end
+  local mean = { loss = 0, scales = {} }
+  for k, one in ipairs(first.scales) do mean.scales[k] = { scale = one.scale, loss = 0, weight = one.weight } end
+  for _, result in ipairs(results) do
+    mean.loss = mean.loss + result.loss / #results
+    for k, one in ipairs(result.scales) do
+      mean.scales[k].loss = mean.scales[k].loss + one.loss / #results
+    end
   end
-  return lost(s, n, step, cases, string.format("the loss is %g", result.loss),
-    "; " .. table.concat(scales, ", "))
+  return mean
+end
+
+-- Runs one batch of a step, further ones adding to the first. Returns what the run says, or nil and a problem.
+local function run_batch(s, at, cases, further)
+  local stop = cancelled()
+  if stop then return nil, stop end
+  local batch, drawn = s.feed:fill(cases, at.epoch)
+  if not batch then return nil, drawn end
+  notes.draws(s, at.epoch, cases, drawn)
+  local result, err
+  if further then result, err = s.step:add(batch) else result, err = s.step:run(batch) end
+  if not result then return nil, err end
+  result.probability:free()
+  if finite.is(result.loss) then return result, batch end
+  return nil, trouble.of_batch(s, { what = "the loss is " .. finite.text(result.loss), epoch = at.epoch,
+    step = at.step, cases = cases, batch = batch, result = result, rate = s.rate,
+    search = function(one) return s.step:search(one) end })
+end
+
+-- The loss was finite and a gradient is not: in which of the step's batches it was.
+local function bad_gradient(s, at, parts, err)
+  local what, last = tostring(err), nil
+  for k, cases in ipairs(parts) do
+    local batch, failed = s.feed:fill(cases, at.epoch)
+    if not batch then return failed end
+    local function search(one) return s.step:search(one, k) end
+    local found, stop = search(batch)
+    if stop then return stop end
+    if found or k == #parts then
+      last = trouble.of_batch(s, { what = what, epoch = at.epoch, step = at.step, cases = cases, batch = batch,
+        rate = s.rate, search = search })
+    end
+    if found then break end
+  end
+  return last
+end
+
+-- One update, from the batches `parts`. at: { epoch, step, per_epoch }. Returns what was found, or nil and a problem.
+local function one_step(s, at, parts)
+  local results, batch = {}, nil
+  for k, cases in ipairs(parts) do
+    results[k], batch = run_batch(s, at, cases, k > 1)
+    if not results[k] then return nil, batch end
+  end
+  local rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps,
+    { per_epoch = at.per_epoch, history = s.run.curves.epoch })
+  s.rate = rate
+  local fine, err = s.step:update(rate)
+  if not fine then return nil, err.code == "nan" and bad_gradient(s, at, parts, err) or err end
+  local result = mean_of(results)
+  notes.step(s, at.epoch, result, rate)
+  fine, err = watch.states(s, batch)
+  if not fine then return nil, err end
+  return result
 end
 
 -- Trains once through the cases. Returns the mean loss and the last rate, or nil and a problem.
 local function learn(s, n)
-  local batches = s.feed:order(s.sides.train_cases, n)
-  local sum, rate = 0, nil
-  for step, cases in ipairs(batches) do
-    local stop = cancelled()
-    if stop then return nil, stop end
-    local batch, drawn = s.feed:fill(cases, n)
-    if not batch then return nil, drawn end
-    notes.draws(s, n, cases, drawn)
-    local result, err = s.step:run(batch)
+  local batches, gathered = s.feed:order(s.sides.train_cases, n), s.spec.train.accumulate
+  local steps, sum = #batches // gathered, 0
+  for step = 1, steps do
+    local parts = table.move(batches, (step - 1) * gathered + 1, step * gathered, 1, {})
+    local result, err = one_step(s, { epoch = n, step = step, per_epoch = steps }, parts)
     if not result then return nil, err end
-    if not finite(result.loss) then return nil, not_finite(s, n, step, cases, result) end
-    rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps,
-      { per_epoch = #batches, history = s.run.curves.epoch })
-    local fine, why = s.step:update(rate)
-    if not fine then return nil, lost(s, n, step, cases, tostring(why)) end
-    result.probability:free()
-    notes.step(s, n, result, rate)
-    fine, why = watch.states(s, batch)
-    if not fine then return nil, why end
     sum = sum + result.loss
     s.bar:update("training", s.run.state.step, s.total_steps,
       string.format("epoch %d/%d  loss %.4f", n, s.spec.train.epochs, result.loss))
   end
-  return sum / #batches, rate
+  local lost = trouble.of_weights(s, n, s.rate)
+  if lost then return nil, lost end
+  return sum / steps, s.rate
 end
 
 --- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile. o, optional:
@@ -72,6 +110,11 @@ function epoch.measure(s, what, cases, visit, o)
     feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = o and o.metrics,
     calibrated = o and o.calibrated, predict = o and o.predict,
     spacing_mm = dataset.spacing_mm(s.spec.data),
+    lost = function(case, batch, result)
+      return trouble.of_batch(s, { what = string.format("%s: the loss is %s", what, finite.text(result.loss)),
+        epoch = s.run.state.epoch + 1, cases = { case }, batch = batch, result = result, rate = s.rate,
+        search = function(one) return s.evaluator:search(one) end })
+    end,
     step = function(i, n)
       s.bar:update("training", s.run.state.step, s.total_steps, string.format("%s %d/%d", what, i, n))
     end,

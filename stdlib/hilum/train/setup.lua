@@ -17,7 +17,7 @@ function setup.prepare(spec)
   local limit = spec.train.memory_gib
   local step, err = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
     size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30),
-    average = spec.train.average }
+    average = spec.train.average, accumulate = spec.train.accumulate }
   if not step then error(err, 0) end
   local ready = { net = net, step = step, plan = step:plan() }
   local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop),
@@ -41,6 +41,12 @@ function setup.data(spec, bar)
   sides, err = split.cases(set.cases, spec.split, spec.seed)
   if not sides then return nil, err end
   return set, sides
+end
+
+--- Steps (updates) of an epoch over so many cases. o: the experiment's `train`.
+function setup.steps(cases, o)
+  local n = o.batch * o.accumulate
+  return (cases + n - 1) // n
 end
 
 --- A seeded choice of training cases, whose Dice is told after each epoch.
