@@ -94,9 +94,21 @@ static int l_series_hash(lua_State *L) {
   return 1;
 }
 
+/* series:step() -> the one step between slices in mm; nil and an error where they are uneven */
+static int l_series_step(lua_State *L) {
+  double mm;
+  hl_err e = {0};
+  if (hl_series_step(hll_check_series(L, 1), &mm, &e) != HL_OK) return hll_fail(L, &e);
+  lua_pushnumber(L, mm);
+  return 1;
+}
+
 void hll_open_series(lua_State *L) {
-  static const luaL_Reg series[] = {
-      {"voxels", l_series_voxels}, {"info", l_series_info}, {"hash", l_series_hash}, {NULL, NULL}};
+  static const luaL_Reg series[] = {{"voxels", l_series_voxels},
+                                    {"info", l_series_info},
+                                    {"hash", l_series_hash},
+                                    {"step", l_series_step},
+                                    {NULL, NULL}};
   static const luaL_Reg functions[] = {{"read_series", l_read_series}, {NULL, NULL}};
   hll_type(L, HLL_SERIES, series, NULL, free_series);
   luaL_setfuncs(L, functions, 0);

@@ -27,18 +27,21 @@ local function gib(bytes)
   return string.format("%.2f GiB", math.ceil(bytes / 2 ^ 30 * 100) / 100)
 end
 
-local function too_small(limit, first, least, streams)
+local STEP = { what = "a training step", advice = "a smaller crop, a smaller batch or fewer channels" }
+
+local function too_small(limit, first, least, streams, o)
   local how = #streams == 0 and "nothing in this network can go through slabs of z"
     or string.format("%s without slabs of z", gib(first.bytes))
-  return problem.new("memory", string.format("the memory budget is %.2f GiB, but a training step needs %s at least, "
-    .. "at %s (%s): a budget of %s, a smaller crop, a smaller batch or fewer channels would fit",
-    limit / 2 ^ 30, gib(least.bytes), least.where, how, gib(least.bytes)))
+  return problem.new("memory", string.format("%s %.2f GiB, but %s needs %s at least, "
+    .. "at %s (%s): a budget of %s, %s would fit",
+    o.limit or "the memory budget is", limit / 2 ^ 30, o.what, gib(least.bytes), least.where, how, gib(least.bytes),
+    o.advice))
 end
 
 --- limit: bytes. streams: { { place, slices, values } … }, what can go through slabs. try(slabs) records the step
 --- with { [place] = slices at a time } and returns { bytes, where }. Returns the slabs; or nil and a problem that says
---- what would fit.
-function budget.fit(limit, streams, try)
+--- what would fit. o: { what, advice, limit }, for its words: a training step's by default.
+function budget.fit(limit, streams, try, o)
   local slabs = {}
   local first = try(slabs)
   local least = first
@@ -55,7 +58,7 @@ function budget.fit(limit, streams, try)
     end
     if least.bytes == before then break end -- something else is the largest by now
   end
-  return nil, too_small(limit, first, least, streams)
+  return nil, too_small(limit, first, least, streams, o or STEP)
 end
 
 --- Lines that say what goes through slabs: sorted.

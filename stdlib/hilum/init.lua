@@ -38,6 +38,7 @@ return {
   rng = engine.rng,
   npy_read = engine.npy_read,
   image = require "hilum.image",
+  predict = require "hilum.predict.prompt",
   gradient = tape.gradient,
   gradcheck = tape.gradcheck,
   custom = tape.custom,

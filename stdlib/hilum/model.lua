@@ -357,13 +357,14 @@ function model:evaluator(o)
   }
 end
 
---- o: { batch, size }. run(image) -> probabilities { batch, classes, z, y, x }.
+--- o: { batch, size, slabs (as for a trainer) }. run(image) -> probabilities { batch, classes, z, y, x }; streams: what
+--- can go through slabs.
 function model:predictor(o)
-  local b = trace(self, o.batch, o.size)
+  local b = trace(self, o.batch, o.size, { slabs = o.slabs })
   b.program:output(op.sigmoid(uncovered(b, finest(b))))
   b.program:finish()
   return {
-    program = b.program,
+    program = b.program, streams = b.streams,
     run = function(_, image)
       local out, err = b.program:run { image }
       if not out then return nil, err end
@@ -405,6 +406,13 @@ function model:weights()
   local weights = {}
   for _, item in ipairs(all_items(self)) do weights[item.name] = item.tensor end
   return weights
+end
+
+--- Bytes of all of it.
+function model:bytes()
+  local sum = 0
+  for _, item in ipairs(all_items(self)) do sum = sum + item.tensor.bytes end
+  return sum
 end
 
 --- Copies values into the model; every one must be there with its shape, finite.

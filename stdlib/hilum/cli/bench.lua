@@ -143,9 +143,19 @@ local function ops(given, command)
   }
 end
 
+local function metrics(given, command)
+  if #given == 1 then error(problem.new("usage", "bench metric takes two masks, or none"), 0) end
+  if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
+  return require("hilum.cli.bench_metric").run {
+    files = given, side = options.number(command, given, "size", 128, 4), json = given.json,
+    spacing_mm = given.spacing and options.vector(command, "spacing", given.spacing, 3) or { 1, 1, 1 },
+    runs = options.number(command, given, "runs", 5, 1),
+  }
+end
+
 return {
   name = "bench",
-  summary = "measures what training and single ops cost on this machine",
+  summary = "measures what training, single ops and metrics cost on this machine",
   commands = {
     {
       name = "bench train",
@@ -187,5 +197,19 @@ return {
       run = ops,
     },
     require "hilum.cli.bench_feed",
+    {
+      name = "bench metric",
+      summary = "Dice, HD95, ASSD and surface Dice of two masks",
+      arguments = { { "[PREDICTION.npy]", "a mask of z, y, x (default: a dented ball)" },
+        { "[TRUTH.npy]", "another one" } },
+      options = {
+        { "size", "N", "side of the balls (default: 128)" },
+        { "spacing", "z,y,x", "mm (default: 1,1,1)" },
+        { "runs", "N", "how many; the fastest counts (default: 5)" },
+        { "threads", "N", "compute threads (default: all processors)" },
+        { "json", nil, "one JSON line" },
+      },
+      run = metrics,
+    },
   },
 }

@@ -114,6 +114,16 @@ function common.folder_for(path)
   if not fine then error(problem.of(err), 0) end
 end
 
+--- A place that cannot be written to is noticed before the work; raises.
+function common.make_place(out)
+  common.folder_for(out)
+  local probe = out .. ".probe"
+  local file, err = io.open(probe, "wb")
+  if not file then error(problem.new("io", "cannot write there: " .. tostring(err)), 0) end
+  file:close()
+  os.remove(probe)
+end
+
 --- Draws the named figures of a run or a list of runs beside `base`; returns the files and the problems. What an
 --- archive holds nothing of is left out where `lenient` is set.
 function common.draw(what, names, base, o)

@@ -106,6 +106,32 @@ function options.number(command, given, name, default, least)
   return n
 end
 
+--- The number of an option, or nil; raises if it is none, or not within least … most.
+function options.decimal(command, given, name, least, most)
+  local text = given[name]
+  if text == nil then return nil end
+  local x = tonumber(text)
+  if not x or not (x >= least and x <= most) then
+    usage_error(command, "--%s: expected a number from %g to %g, got '%s'", name, least, most, text)
+  end
+  return x
+end
+
+--- n numbers with commas between them, "1,2.5,-3"; raises where `text` (of option `name`) is something else. whole:
+--- whole numbers.
+function options.vector(command, name, text, n, whole)
+  local list, fine = {}, true
+  for word in (text .. ","):gmatch "([^,]*)," do
+    local x = tonumber(word)
+    if whole then x = math.tointeger(x) end
+    fine = fine and x ~= nil and x == x
+    list[#list + 1] = x
+  end
+  if fine and #list == n then return list end
+  usage_error(command, "--%s: expected %d %snumbers with commas between them, got '%s'", name, n, whole and "whole "
+    or "", text)
+end
+
 --- The value of an option that takes one of some words, by default the first; raises if it is none of them.
 function options.choice(command, given, name, words)
   local text = given[name] or words[1]

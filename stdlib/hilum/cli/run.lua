@@ -39,16 +39,6 @@ local run = {
     .. "The variants of a study STUDY.h5 lie in the folder STUDY beside it, one archive each.",
 }
 
--- A place that cannot be written to is noticed before the training.
-local function make_place(out)
-  common.folder_for(out)
-  local probe = out .. ".probe"
-  local file, err = io.open(probe, "wb")
-  if not file then error(problem.new("io", "cannot write there: " .. tostring(err)), 0) end
-  file:close()
-  os.remove(probe)
-end
-
 -- Where lines go: nowhere with --quiet and --json.
 local function reporter(given)
   local silent = given.quiet or given.json
@@ -170,7 +160,7 @@ end
 local function carry_out(spec, record, out, given, o, archived)
   local bar = o.bar
   local ready = common.prepare(spec, given[1])
-  make_place(out)
+  common.make_place(out)
   for _, line in ipairs(plan.lines(spec, ready)) do bar:say(line) end
   local set, sides = train.data(spec, bar)
   if not set then return nil, sides end
@@ -199,7 +189,7 @@ end
 
 -- Carries a measurement out: its table to the screen, an archive that holds its rows, its figure.
 local function measure(spec, record, out, given, bar)
-  make_place(out)
+  common.make_place(out)
   local rows, err = spec:run { each = function(row, done, total)
     bar:update("measuring", done, total)
     if given.json then

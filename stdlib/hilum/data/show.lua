@@ -2,40 +2,11 @@
 
 local cache = require "hilum.cache"
 local drawing = require "hilum.figure.readers"
-local engine = require "hilum.engine"
+local pictures = require "hilum.figure.scan"
 local problem = require "hilum.problem"
 local scans = require "hilum.data.scans"
 
 local show = {}
-
-local SMALLEST = 32 -- side of a picture in pixels
-
--- The square of pixels (from 1) around a nodule's box with half of its extent around it, within the image.
-local function window(nodule, info)
-  local y, x, h, w = nodule.first[2], nodule.first[3], nodule.size[2], nodule.size[3]
-  local side = math.min(math.max(SMALLEST, math.ceil(1.6 * math.max(h, w))), info.rows, info.columns)
-  local function start(first, size, n) return math.max(1, math.min(first + size // 2 - side // 2, n - side + 1)) end
-  return { y = start(y, h, info.rows), x = start(x, w, info.columns), side = side }
-end
-
--- At most `most` of the slices first … last, the ends among them, evenly spread.
-local function chosen(first, last, most)
-  local n, list = math.min(last - first + 1, most), {}
-  for i = 1, n do
-    list[i] = n == 1 and (first + last) // 2 or math.floor(first + (i - 1) * (last - first) / (n - 1) + 0.5)
-  end
-  return list
-end
-
-local function grey(voxels, k, w, hu)
-  local part = voxels:slice(1, k):slice(2, w.y, w.y + w.side - 1):slice(3, w.x, w.x + w.side - 1)
-  local values, rows = engine.window(part:to("f32"):dense("plain"):clone(), hu[1], hu[2]):table(), {}
-  for y = 1, w.side do
-    rows[y] = {}
-    for x = 1, w.side do rows[y][x] = math.floor(255 * values[(y - 1) * w.side + x] + 0.5) end
-  end
-  return rows
-end
 
 -- The slice a roi lies on: by SOP UID, else by z.
 local function slice_of(roi, info)
@@ -45,11 +16,6 @@ local function slice_of(roi, info)
     if math.abs(z - roi.z_mm) <= 0.1 * info.spacing_mm[1] then return i end
   end
   return nil
-end
-
--- With a minus sign of the width of digits.
-local function signed(form, x)
-  return (string.format(form, x):gsub("-", "−"))
 end
 
 -- A closed line in pixels of the window, from 0.
@@ -86,13 +52,13 @@ local function title_of(i, nodule)
 end
 
 local function row_of(scan, i, nodule, hu)
-  local w = window(nodule, scan.info)
+  local w = pictures.window(nodule, scan.info)
   local lines, holes = outlines(scan, nodule, w)
   local row = { title = title_of(i, nodule), pixel_mm = scan.info.spacing_mm[3], width = w.side, height = w.side,
     slices = {} }
-  for c, k in ipairs(chosen(nodule.first[1], nodule.first[1] + nodule.size[1] - 1, drawing.most_columns)) do
-    row.slices[c] = { text = string.format("slice %d  ·  z %s mm", k, signed("%.1f", scan.info.z_mm[k])),
-      grey = grey(scan.voxels, k, w, hu), lines = lines[k] or {}, holes = holes[k] or {} }
+  for c, k in ipairs(pictures.chosen(nodule.first[1], nodule.first[1] + nodule.size[1] - 1, drawing.most_columns)) do
+    row.slices[c] = { text = string.format("slice %d  ·  z %s mm", k, pictures.signed("%.1f", scan.info.z_mm[k])),
+      grey = pictures.grey(scan.voxels, k, w, hu), lines = lines[k] or {}, holes = holes[k] or {} }
   end
   return row
 end
@@ -117,7 +83,7 @@ local function figure_of(scan, o)
   local order, figure = which(list, o.nodule), { title = info.patient, readers = names, rows = {} }
   for i, k in ipairs(order) do figure.rows[i] = row_of(scan, k, list[k], hu) end
   figure.note = string.format("%d of %d outlined nodules  ·  %s … %s HU  ·  %.3g × %.3g × %.3g mm  ·  series …%s",
-    #order, #list, signed("%g", hu[1]), signed("%g", hu[2]), info.spacing_mm[1], info.spacing_mm[2],
+    #order, #list, pictures.signed("%g", hu[1]), pictures.signed("%g", hu[2]), info.spacing_mm[1], info.spacing_mm[2],
     info.spacing_mm[3], info.uid:sub(-12))
   if o.nodule and #order == 0 then
     return nil, problem.new("data", string.format("%s has no nodule %d: readers outlined %d", info.patient, o.nodule,
