@@ -114,6 +114,24 @@ function common.folder_for(path)
   if not fine then error(problem.of(err), 0) end
 end
 
+--- A place that cannot be written to is noticed before the training; raises.
+function common.make_place(path)
+  common.folder_for(path)
+  local probe = path .. ".probe"
+  local file, err = io.open(probe, "wb")
+  if not file then error(problem.new("io", "cannot write there: " .. tostring(err)), 0) end
+  file:close()
+  os.remove(probe)
+end
+
+--- The lock of an archive, for as long as a command works on it; raises.
+function common.take(path)
+  common.folder_for(path)
+  local lock, err = engine.lock(path)
+  if not lock then error(problem.of(err), 0) end
+  return lock
+end
+
 --- Draws the named figures of a run or a list of runs beside `base`; returns the files and the problems. What an
 --- archive holds nothing of is left out where `lenient` is set.
 function common.draw(what, names, base, o)

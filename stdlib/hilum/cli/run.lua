@@ -36,16 +36,6 @@ local run = {
     .. "The variants of a study STUDY.h5 lie in the folder STUDY beside it, one archive each.",
 }
 
--- A place that cannot be written to is noticed before the training.
-local function make_place(out)
-  common.folder_for(out)
-  local probe = out .. ".probe"
-  local file, err = io.open(probe, "wb")
-  if not file then error(problem.new("io", "cannot write there: " .. tostring(err)), 0) end
-  file:close()
-  os.remove(probe)
-end
-
 -- Where lines go: nowhere with --quiet and --json.
 local function reporter(given)
   local silent = given.quiet or given.json
@@ -153,7 +143,7 @@ end
 local function carry_out(spec, record, out, given, o, archived)
   local bar = o.bar
   local ready = common.prepare(spec, given[1])
-  make_place(out)
+  common.make_place(out)
   for _, line in ipairs(plan.lines(spec, ready)) do bar:say(line) end
   local set, sides = train.data(spec, bar)
   if not set then return nil, sides end
@@ -181,7 +171,7 @@ end
 
 -- Carries a measurement out: its table to the screen, an archive that holds its rows, its figure.
 local function measure(spec, record, out, given, bar)
-  make_place(out)
+  common.make_place(out)
   local rows, err = spec:run { each = function(row, done, total)
     bar:update("measuring", done, total)
     if given.json then
@@ -246,24 +236,16 @@ local function one(spec, record, out, given, o)
   return report(finished, spec, out, given, start, o)
 end
 
--- The archive's lock, for as long as the command works on it.
-local function take(out)
-  common.folder_for(out)
-  local lock, err = engine.lock(out)
-  if not lock then error(problem.of(err), 0) end
-  return lock
-end
-
 function run.run(given, command)
   local threads = options.number(command, given, "threads", nil, 1)
   check_options(given)
   local spec, record = common.load(given)
   if value.family(spec) == "study" then
-    return variants.run(spec, record, given, { one = one, take = take, bar = reporter, threads = threads })
+    return variants.run(spec, record, given, { one = one, take = common.take, bar = reporter, threads = threads })
   end
   if given.out and not given.resume then common.refuse_existing(given.out) end
   local out = given.out or common.free_place(spec.name)
-  local lock <close> = take(out) -- luacheck: ignore (held until the end)
+  local lock <close> = common.take(out) -- luacheck: ignore (held until the end)
   if threads then engine.threads(threads) end
   local bar = reporter(given)
   if value.family(spec) == "measurement" then return measure(spec, record, out, given, bar) end
