@@ -115,13 +115,21 @@ function common.folder_for(path)
 end
 
 --- A place that cannot be written to is noticed before the work; raises.
-function common.make_place(out)
-  common.folder_for(out)
-  local probe = out .. ".probe"
+function common.make_place(path)
+  common.folder_for(path)
+  local probe = path .. ".probe"
   local file, err = io.open(probe, "wb")
   if not file then error(problem.new("io", "cannot write there: " .. tostring(err)), 0) end
   file:close()
   os.remove(probe)
+end
+
+--- The lock of an archive, for as long as a command works on it; raises.
+function common.take(path)
+  common.folder_for(path)
+  local lock, err = engine.lock(path)
+  if not lock then error(problem.of(err), 0) end
+  return lock
 end
 
 --- Draws the named figures of a run or a list of runs beside `base`; returns the files and the problems. What an

@@ -254,14 +254,6 @@ local function one(spec, record, out, given, o)
   return report(finished, spec, out, given, start, o)
 end
 
--- The archive's lock, for as long as the command works on it.
-local function take(out)
-  common.folder_for(out)
-  local lock, err = engine.lock(out)
-  if not lock then error(problem.of(err), 0) end
-  return lock
-end
-
 function run.run(given, command)
   local threads = options.number(command, given, "threads", nil, 1)
   given.workers = options.number(command, given, "workers", feed.default_workers(), 0)
@@ -269,11 +261,11 @@ function run.run(given, command)
   check_options(given)
   local spec, record = common.load(given)
   if value.family(spec) == "study" then
-    return variants.run(spec, record, given, { one = one, take = take, bar = reporter, threads = threads })
+    return variants.run(spec, record, given, { one = one, take = common.take, bar = reporter, threads = threads })
   end
   if given.out and not given.resume then common.refuse_existing(given.out) end
   local out = given.out or common.free_place(spec.name)
-  local lock <close> = take(out) -- luacheck: ignore (held until the end)
+  local lock <close> = common.take(out) -- luacheck: ignore (held until the end)
   if threads then engine.threads(threads) end
   local bar = reporter(given)
   if value.family(spec) == "measurement" then return measure(spec, record, out, given, bar) end
