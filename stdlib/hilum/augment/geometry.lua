@@ -32,6 +32,7 @@ geometry.flip = schema.constructor("hl.augment.flip", {
       end
       return axes ~= "" and axes or nil
     end,
+    say = function(_, axes) return "flip " .. axes end,
     move = function(_, axes, about)
       local m = map.identity().matrix
       for a, name in ipairs(AXES) do
@@ -64,6 +65,13 @@ geometry.turn = schema.constructor("hl.augment.turn", {
         if rng:uniform() < self.probability then turns[axis[plane]] = 1 + rng:below(3) end
       end
       return turns[1] + turns[2] + turns[3] > 0 and turns or nil
+    end,
+    say = function(_, turns)
+      local list = {}
+      for a, k in ipairs(turns) do
+        if k > 0 then list[#list + 1] = string.format("%d° about %s", 90 * k, AXES[a]) end
+      end
+      return "turn " .. table.concat(list, ", ")
     end,
     move = function(_, turns, about)
       local all, cos, sin = map.identity(), { [0] = 1, 0, -1, 0 }, { [0] = 0, 1, 0, -1 }
@@ -118,6 +126,10 @@ geometry.rotate = schema.constructor("hl.augment.rotate", {
       end
       return angles
     end,
+    say = function(_, angles)
+      local z_alone = angles[2] == 0 and angles[3] == 0
+      return "rotate " .. parts.each("%+.1f°", z_alone and { angles[1] } or angles) .. (z_alone and " about z" or "")
+    end,
     move = function(_, angles, about)
       local all, spacing = map.identity(), about.spacing_mm or { 1, 1, 1 }
       for a, plane in ipairs(PLANES) do
@@ -159,6 +171,7 @@ geometry.scale = schema.constructor("hl.augment.scale", {
       end
       return factors
     end,
+    say = function(_, factors) return "scale " .. parts.each("%.2f", factors) end,
     move = function(_, factors, about)
       local m = map.identity().matrix
       for a = 1, 3 do m[4 * a - 3] = 1 / factors[a] end
@@ -189,6 +202,7 @@ geometry.translate = schema.constructor("hl.augment.translate", {
       end
       return by
     end,
+    say = function(_, by) return "move " .. parts.each("%+.3g", by) .. " voxels" end,
     move = function(_, by)
       return { matrix = map.identity().matrix, offset = { -by[1], -by[2], -by[3] } }
     end,
@@ -273,6 +287,7 @@ geometry.elastic = schema.constructor("hl.augment.elastic", {
       if rng:uniform() >= self.probability then return nil end
       return parts.seed(rng)
     end,
+    say = function() return "elastic" end,
     move = function(self, seed, about)
       local step = steps_of(self, about)
       return { bend = { step = step,

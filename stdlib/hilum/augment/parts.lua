@@ -115,6 +115,14 @@ function parts.factor(rng, range)
   return parts.short(range[1] * (range[2] / range[1]) ^ rng:uniform())
 end
 
+--- Numbers for z, y, x as a text for people; one where all are one, or where there is no more. Minus signs are as wide
+--- as digits.
+function parts.each(form, list)
+  local one = not list[2] or list[1] == list[2] and list[2] == list[3]
+  local text = string.format(one and form or form .. " " .. form .. " " .. form, table.unpack(list))
+  return (text:gsub("-", "−"))
+end
+
 --- A number that names a random stream.
 function parts.seed(rng)
   return rng:below(1 << 31)
