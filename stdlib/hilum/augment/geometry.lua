@@ -180,15 +180,17 @@ geometry.scale = schema.constructor("hl.augment.scale", {
   },
 })
 
+local translate_fields = parts.with_unit({}, "distance", parts.each_axis, { min = 0, text = "4",
+  doc = "largest distance to either side; one number means y and x where the distance of slices is not known" })
+translate_fields.whole = schema.bool { default = true,
+  doc = "by whole voxels, so that alone it interpolates nothing" }
+translate_fields.probability = parts.probability(0.5)
+translate_fields.interpolation = interpolation()
+
 geometry.translate = schema.constructor("hl.augment.translate", {
   doc = "Moves the sample along each axis by a distance of its own.",
   family = "augmentation",
-  fields = parts.with_unit({
-    whole = schema.bool { default = true, doc = "by whole voxels, so that alone it interpolates nothing" },
-    probability = parts.probability(0.5),
-    interpolation = interpolation(),
-  }, "distance", parts.each_axis, { min = 0, text = "4",
-    doc = "largest distance to either side; one number means y and x where the distance of slices is not known" }),
+  fields = translate_fields,
   prepare = function(raw) return parts.fill_unit(raw, "distance", 4) end,
   check = function(self, report) parts.check_unit(self, "distance", report) end,
   methods = {
@@ -246,14 +248,13 @@ local function check_fold(step, most, report, name)
   end
 end
 
-local elastic_fields = {
-  probability = parts.probability(0.2),
-  interpolation = interpolation(),
-}
-parts.with_unit(elastic_fields, "spacing", parts.each_axis, { min = 2, text = "16", doc = "between control points" })
+local elastic_fields = parts.with_unit({}, "spacing", parts.each_axis, { min = 2, text = "16",
+  doc = "between control points" })
 parts.with_unit(elastic_fields, "magnitude", parts.each_axis, { min = 0, text = "2",
   doc = "largest displacement of a control point along each axis; one number means y and x where the distance of "
     .. "slices is not known" })
+elastic_fields.probability = parts.probability(0.2)
+elastic_fields.interpolation = interpolation()
 
 -- Control points are as far apart along z as a number says, also where that is not a length.
 local function steps_of(self, about)

@@ -125,9 +125,9 @@ intensity.noise = schema.constructor("hl.augment.noise", {
   },
 })
 
-local blur_fields = { probability = parts.probability(0.2), axes = parts.axes "axes that are blurred" }
-parts.with_unit(blur_fields, "sigma", parts.range, { min = 0, max = 50, text = "{ 0.5, 1 }",
+local blur_fields = parts.with_unit({}, "sigma", parts.range, { min = 0, max = 50, text = "{ 0.5, 1 }",
   doc = "standard deviation of the Gaussian, drawn between the two" })
+blur_fields.axes, blur_fields.probability = parts.axes "axes that are blurred", parts.probability(0.2)
 
 intensity.blur = schema.constructor("hl.augment.blur", {
   doc = "Blurs the image with a Gaussian.", family = "augmentation", fields = blur_fields,

@@ -33,11 +33,11 @@ function parts.each_axis(o)
     default = o.default, doc = o.doc }
 end
 
---- Fields NAME_mm and NAME_voxels, of which one is given; `kind` makes them.
+--- Adds the fields NAME_voxels and NAME_mm, of which one is given; `kind` makes them.
 function parts.with_unit(fields, name, kind, o)
   for _, unit in ipairs { "voxels", "mm" } do
     local options = { min = o.min, max = o.max, above = o.above,
-      doc = o.doc .. (unit == "mm" and ", in mm" or ", in voxels (default: " .. o.text .. ")") }
+      doc = (unit == "mm" and "in mm; " or "in voxels (default: " .. o.text .. "); ") .. o.doc }
     fields[name .. "_" .. unit] = schema.optional(kind(options))
   end
   return fields
