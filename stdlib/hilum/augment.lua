@@ -7,9 +7,10 @@
 --   self:move(drawn, about)             a map (augment/map.lua); those of a list, in its order, become one transform
 --                                       of image, truth, validity and readers' masks, with one interpolation
 --   self:change(drawn, image, about)    the image's values, after all movements, in the order of the list
--- and may say by self:fits(about, report) that it does not go with the data. `about` is what is known of the images:
--- { size = { z, y, x }, spacing_mm and window_hu where there are such, readers } and, for fits, name (of the source),
--- for change valid (the mask). readers: how many masks a sample has; for fits whether any come with the source.
+-- and may say by self:fits(about, report) that it does not go with the data, and by self:say(drawn) what it did, for
+-- people. `about` is what is known of the images: { size = { z, y, x }, spacing_mm and window_hu where there are such,
+-- readers } and, for fits, name (of the source), for change valid (the mask). readers: how many masks a sample has; for
+-- fits whether any come with the source.
 
 local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
@@ -37,6 +38,7 @@ augment.reader = schema.constructor("hl.augment.reader", {
       if rng:uniform() >= self.probability or about.readers == 0 then return nil end
       return 1 + rng:below(about.readers)
     end,
+    say = function(_, reader) return "reader " .. reader end,
     choose = function(_, reader, sample)
       local mask = sample.readers and sample.readers[reader]
       if not mask then
@@ -187,6 +189,16 @@ function augment.text(list, drawn)
     if what then words[#words + 1] = names[i] .. "=" .. word_of(type(what) == "number" and { what } or what) end
   end
   return words[1] and table.concat(words, " ") or "nothing"
+end
+
+--- The same for people, without the names of random streams: a list of phrases.
+function augment.phrases(list, drawn)
+  local phrases = {}
+  for i, one in ipairs(list) do
+    local what = drawn_of(one, drawn[i])
+    if what then phrases[#phrases + 1] = one.say and one:say(what) or name_of(one) end
+  end
+  return phrases
 end
 
 local function read_word(text)

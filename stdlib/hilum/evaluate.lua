@@ -127,8 +127,8 @@ function evaluate.rows(set, role)
   return rows
 end
 
--- The slice with most truth, 1-based; the middle one if there is no truth.
-local function fullest(truth)
+--- The slice with most truth ({ 1, 1, z, y, x }, numbers), 1-based; the middle one if there is no truth.
+function evaluate.fullest(truth)
   local counts = engine.op.sum(truth, { axes = "ncyx" }):table()
   local best = (#counts + 1) // 2
   for z, count in ipairs(counts) do
@@ -144,7 +144,7 @@ end
 
 --- One column of the panel.
 function evaluate.column(case, batch, probability, dice)
-  local z = fullest(batch.truth)
+  local z = evaluate.fullest(batch.truth)
   return { id = case.id, dice = dice, image = slice(batch.image, z), truth = slice(batch.truth, z),
     prediction = slice(probability, z) }
 end

@@ -39,6 +39,38 @@ run "$HILUM" data show PHANTOM-0002 --data chest --nodule 1 --window -500,300 -o
 is "$status" 0 "one nodule in another window"
 like "$(cat pictures/one.svg)" "1 of [0-9] outlined nodules" "which the note says"
 like "$(cat pictures/one.svg)" "500 … 300 HU" "with the window"
+
+cat > moves.lua <<'END'
+local hl = require "hilum"
+return hl.experiment {
+  name = "moves", seed = 3, data = hl.data.source(hl.arg("data", "phantom"), { lidc = { crop = 32 } }),
+  augment = { hl.augment.reader {}, hl.augment.flip {}, hl.augment.rotate { probability = 1 }, hl.augment.gamma {} },
+  model = hl.nn.unet { channels = { 4, 8 } }, loss = hl.loss.dice {}, optim = hl.optim.adam {},
+}
+END
+run "$HILUM" data show --augment moves.lua --data chest
+is "$status" 0 "what augmentation makes of a case is drawn"
+is "$stdout" "PHANTOM-0001-1-augmented.svg
+PHANTOM-0001-1-augmented.png" "of the first one"
+like "$(cat PHANTOM-0001-1-augmented.svg)" "as the training sees it in epochs 1 to 11" "in its first epochs"
+like "$(cat PHANTOM-0001-1-augmented.svg)" "rotate [+−][0-9.]+° [+−][0-9.]+° [+−][0-9.]+°" "with what was drawn"
+run "$HILUM" data show --augment moves.lua --data chest --case PHANTOM-0002 --epoch 7 -o pictures/two.png
+is "$status" 0 "another case in later epochs"
+like "$(cat pictures/two.svg)" "PHANTOM-0002-1" "named"
+like "$(cat pictures/two.svg)" "in epochs 7 to 17" "with the epochs that were asked for"
+run "$HILUM" data show --augment moves.lua --data chest --case PHANTOM-0009
+is "$status" 1 "a case that is not there"
+like "$stderr" "no case 'PHANTOM-0009'.* the first is PHANTOM-0001-1" "is said"
+run "$HILUM" data show --augment moves.lua --data chest --set 'augment={}'
+like "$stderr" "'moves' has no augmentation" "nothing to be drawn, too"
+run "$HILUM" data show --augment moves.lua --data chest --window 0,100
+is "$status" 2 "an option of the other figure"
+like "$stderr" "--window does not go with --augment" "is refused"
+run "$HILUM" data show chest --epoch 2
+like "$stderr" "--epoch does not go without --augment" "either way"
+run "$HILUM" data show
+like "$stderr" "CASE is missing" "and one of the two is needed"
+
 run "$HILUM" data show chest
 is "$status" 1 "of two series"
 like "$stderr" "2 CT series with a reading.*name its series UID: 2\.25\." "one is asked for"

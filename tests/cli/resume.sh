@@ -17,7 +17,8 @@ local own = require "own"
 return hl.experiment {
   name = "small", seed = 5,
   data = hl.data.phantom { cases = 3, crop = 16, seed = 3 },
-  augment = { hl.augment.flip {}, hl.augment.turn {} },
+  augment = { hl.augment.flip {}, hl.augment.turn {}, hl.augment.rotate { probability = 0.5 }, hl.augment.elastic {},
+    hl.augment.gamma {}, hl.augment.noise {} },
   model = hl.nn.chain {
     hl.nn.conv { out = 4 },
     hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 }, heads = own.heads,

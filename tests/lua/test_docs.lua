@@ -2,11 +2,15 @@
 local t = require "tap"
 local experiment = require "hilum.experiment"
 local engine = require "hilum.engine"
+local hl = require "hilum"
 
 local source = os.getenv("HILUM_SOURCE") or "."
-local file = assert(io.open(source .. "/docs/experiments.md", "rb"))
-local text = file:read("a")
-file:close()
+local function read(name)
+  local file <close> = assert(io.open(source .. "/docs/" .. name, "rb"))
+  return file:read("a")
+end
+
+local text = read "experiments.md"
 
 local folder = os.tmpname()
 os.remove(folder)
@@ -31,6 +35,19 @@ local broken = script:gsub("channels", "chanels"):gsub("hl%.schedule%.cosine %b{
 local _, err = load_text(broken)
 local got = "hilum: " .. tostring(err):gsub(folder .. "/", "")
 t.is(got, message, "the messages are the true ones")
+
+local augmentation = read("augmentation.md")
+local list = augmentation:match "```lua\n(.-)```"
+local augmented, why = load_text((script:gsub("augment = %b{},", function() return list end)))
+t.ok(augmented and #why.augment == 7, "the augmentation's list goes into an experiment")
+if not augmented then t.diag(tostring(why)) end
+for name in augmentation:gmatch "\n| `([%w_]+)` |" do
+  t.ok(hl.augment[name] and pcall(hl.augment[name], {}), "hl.augment." .. name .. " in the table is one")
+end
+local written = augmentation:match "\n(flip=[^\n]+)\n"
+local read_back = hl.augment.parse({ hl.augment.flip {}, hl.augment.turn {}, hl.augment.rotate {}, hl.augment.scale {},
+  hl.augment.noise {} }, written)
+t.same(read_back[3], { rotate = { -0.43099, 2.9788, -8.1852 } }, "what is written down reads back")
 
 t.done(function()
   os.remove(path)

@@ -32,6 +32,7 @@ geometry.flip = schema.constructor("hl.augment.flip", {
       end
       return axes ~= "" and axes or nil
     end,
+    say = function(_, axes) return "flip " .. axes end,
     move = function(_, axes, about)
       local m = map.identity().matrix
       for a, name in ipairs(AXES) do
@@ -64,6 +65,13 @@ geometry.turn = schema.constructor("hl.augment.turn", {
         if rng:uniform() < self.probability then turns[axis[plane]] = 1 + rng:below(3) end
       end
       return turns[1] + turns[2] + turns[3] > 0 and turns or nil
+    end,
+    say = function(_, turns)
+      local list = {}
+      for a, k in ipairs(turns) do
+        if k > 0 then list[#list + 1] = string.format("%d° about %s", 90 * k, AXES[a]) end
+      end
+      return "turn " .. table.concat(list, ", ")
     end,
     move = function(_, turns, about)
       local all, cos, sin = map.identity(), { [0] = 1, 0, -1, 0 }, { [0] = 0, 1, 0, -1 }
@@ -118,6 +126,10 @@ geometry.rotate = schema.constructor("hl.augment.rotate", {
       end
       return angles
     end,
+    say = function(_, angles)
+      local z_alone = angles[2] == 0 and angles[3] == 0
+      return "rotate " .. parts.each("%+.1f°", z_alone and { angles[1] } or angles) .. (z_alone and " about z" or "")
+    end,
     move = function(_, angles, about)
       local all, spacing = map.identity(), about.spacing_mm or { 1, 1, 1 }
       for a, plane in ipairs(PLANES) do
@@ -159,6 +171,7 @@ geometry.scale = schema.constructor("hl.augment.scale", {
       end
       return factors
     end,
+    say = function(_, factors) return "scale " .. parts.each("%.2f", factors) end,
     move = function(_, factors, about)
       local m = map.identity().matrix
       for a = 1, 3 do m[4 * a - 3] = 1 / factors[a] end
@@ -167,15 +180,17 @@ geometry.scale = schema.constructor("hl.augment.scale", {
   },
 })
 
+local translate_fields = parts.with_unit({}, "distance", parts.each_axis, { min = 0, text = "4",
+  doc = "largest distance to either side; one number means y and x where the distance of slices is not known" })
+translate_fields.whole = schema.bool { default = true,
+  doc = "by whole voxels, so that alone it interpolates nothing" }
+translate_fields.probability = parts.probability(0.5)
+translate_fields.interpolation = interpolation()
+
 geometry.translate = schema.constructor("hl.augment.translate", {
   doc = "Moves the sample along each axis by a distance of its own.",
   family = "augmentation",
-  fields = parts.with_unit({
-    whole = schema.bool { default = true, doc = "by whole voxels, so that alone it interpolates nothing" },
-    probability = parts.probability(0.5),
-    interpolation = interpolation(),
-  }, "distance", parts.each_axis, { min = 0, text = "4",
-    doc = "largest distance to either side; one number means y and x where the distance of slices is not known" }),
+  fields = translate_fields,
   prepare = function(raw) return parts.fill_unit(raw, "distance", 4) end,
   check = function(self, report) parts.check_unit(self, "distance", report) end,
   methods = {
@@ -189,6 +204,7 @@ geometry.translate = schema.constructor("hl.augment.translate", {
       end
       return by
     end,
+    say = function(_, by) return "move " .. parts.each("%+.3g", by) .. " voxels" end,
     move = function(_, by)
       return { matrix = map.identity().matrix, offset = { -by[1], -by[2], -by[3] } }
     end,
@@ -232,14 +248,13 @@ local function check_fold(step, most, report, name)
   end
 end
 
-local elastic_fields = {
-  probability = parts.probability(0.2),
-  interpolation = interpolation(),
-}
-parts.with_unit(elastic_fields, "spacing", parts.each_axis, { min = 2, text = "16", doc = "between control points" })
+local elastic_fields = parts.with_unit({}, "spacing", parts.each_axis, { min = 2, text = "16",
+  doc = "between control points" })
 parts.with_unit(elastic_fields, "magnitude", parts.each_axis, { min = 0, text = "2",
   doc = "largest displacement of a control point along each axis; one number means y and x where the distance of "
     .. "slices is not known" })
+elastic_fields.probability = parts.probability(0.2)
+elastic_fields.interpolation = interpolation()
 
 -- Control points are as far apart along z as a number says, also where that is not a length.
 local function steps_of(self, about)
@@ -273,6 +288,7 @@ geometry.elastic = schema.constructor("hl.augment.elastic", {
       if rng:uniform() >= self.probability then return nil end
       return parts.seed(rng)
     end,
+    say = function() return "elastic" end,
     move = function(self, seed, about)
       local step = steps_of(self, about)
       return { bend = { step = step,

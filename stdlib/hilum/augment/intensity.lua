@@ -18,6 +18,7 @@ end
 
 -- A member with a factor around 1.
 local function with_factor(name, o)
+  local word = name:match "%w+$"
   return schema.constructor(name, {
     doc = o.doc, family = "augmentation",
     fields = {
@@ -31,6 +32,7 @@ local function with_factor(name, o)
         if rng:uniform() >= self.probability then return nil end
         return parts.factor(rng, self.factor)
       end,
+      say = function(_, factor) return string.format("%s %.2f", word, factor) end,
       change = o.change,
     },
   })
@@ -66,6 +68,9 @@ intensity.gamma = schema.constructor("hl.augment.gamma", {
       local gamma = parts.factor(rng, self.gamma)
       return { gamma, rng:uniform() < self.inverted and 1 or 0 }
     end,
+    say = function(_, drawn)
+      return string.format("gamma %.2f%s", drawn[1], drawn[2] == 1 and " from the bright end" or "")
+    end,
     change = function(self, drawn, image, about)
       local voxels, low, high, mean, sd = engine.intensity(image, about.valid)
       if voxels == 0 or low == high then return end
@@ -90,6 +95,7 @@ intensity.shift_hu = schema.constructor("hl.augment.shift_hu", {
       if rng:uniform() >= self.probability then return nil end
       return parts.uniform(rng, -self.hu, self.hu)
     end,
+    say = function(_, hu) return (string.format("%+.0f HU", hu):gsub("-", "−")) end,
     change = function(_, hu, image, about)
       local window = about.window_hu
       if not window then error("hl.augment.shift_hu: the data has no window in Hounsfield units", 0) end
@@ -114,13 +120,14 @@ intensity.noise = schema.constructor("hl.augment.noise", {
       if rng:uniform() >= self.probability then return nil end
       return { parts.uniform(rng, 0, self.sigma), parts.seed(rng) }
     end,
+    say = function(_, drawn) return string.format("noise %.3f", drawn[1]) end,
     change = function(_, drawn, image) engine.intensity_noise(image, drawn[1], drawn[2]) end,
   },
 })
 
-local blur_fields = { probability = parts.probability(0.2), axes = parts.axes "axes that are blurred" }
-parts.with_unit(blur_fields, "sigma", parts.range, { min = 0, max = 50, text = "{ 0.5, 1 }",
+local blur_fields = parts.with_unit({}, "sigma", parts.range, { min = 0, max = 50, text = "{ 0.5, 1 }",
   doc = "standard deviation of the Gaussian, drawn between the two" })
+blur_fields.axes, blur_fields.probability = parts.axes "axes that are blurred", parts.probability(0.2)
 
 intensity.blur = schema.constructor("hl.augment.blur", {
   doc = "Blurs the image with a Gaussian.", family = "augmentation", fields = blur_fields,
@@ -137,6 +144,7 @@ intensity.blur = schema.constructor("hl.augment.blur", {
       local range = self.sigma_mm or self.sigma_voxels
       return parts.uniform(rng, range[1], range[2])
     end,
+    say = function(self, sigma) return string.format("blur %.2f %s", sigma, self.sigma_mm and "mm" or "voxels") end,
     change = function(self, sigma, image, about)
       local along, each = parts.which(self, about), {}
       for a = 1, 3 do each[a] = along[a] and sigma / (self.sigma_mm and about.spacing_mm[a] or 1) or 0 end
@@ -170,6 +178,7 @@ intensity.low_resolution = schema.constructor("hl.augment.low_resolution", {
       if rng:uniform() >= self.probability then return nil end
       return parts.uniform(rng, self.factor[1], self.factor[2])
     end,
+    say = function(_, factor) return string.format("resolution %.2f", factor) end,
     change = function(self, factor, image, about)
       local along, count, size = parts.which(self, about), {}, about.size
       for a = 1, 3 do count[a] = along[a] and math.max(1, math.floor(size[a] * factor + 0.5)) or size[a] end

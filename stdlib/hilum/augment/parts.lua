@@ -33,11 +33,11 @@ function parts.each_axis(o)
     default = o.default, doc = o.doc }
 end
 
---- Fields NAME_mm and NAME_voxels, of which one is given; `kind` makes them.
+--- Adds the fields NAME_voxels and NAME_mm, of which one is given; `kind` makes them.
 function parts.with_unit(fields, name, kind, o)
   for _, unit in ipairs { "voxels", "mm" } do
     local options = { min = o.min, max = o.max, above = o.above,
-      doc = o.doc .. (unit == "mm" and ", in mm" or ", in voxels (default: " .. o.text .. ")") }
+      doc = (unit == "mm" and "in mm; " or "in voxels (default: " .. o.text .. "); ") .. o.doc }
     fields[name .. "_" .. unit] = schema.optional(kind(options))
   end
   return fields
@@ -113,6 +113,14 @@ end
 --- Of a factor: uniform in its logarithm, so that twice is as likely as half.
 function parts.factor(rng, range)
   return parts.short(range[1] * (range[2] / range[1]) ^ rng:uniform())
+end
+
+--- Numbers for z, y, x as a text for people; one where all are one, or where there is no more. Minus signs are as wide
+--- as digits.
+function parts.each(form, list)
+  local one = not list[2] or list[1] == list[2] and list[2] == list[3]
+  local text = string.format(one and form or form .. " " .. form .. " " .. form, table.unpack(list))
+  return (text:gsub("-", "−"))
 end
 
 --- A number that names a random stream.

@@ -73,6 +73,11 @@ function data.show(o)
   return require("hilum.data.show").draw(o)
 end
 
+--- Draws what an experiment's augmentation makes of a case; hilum/data/augmented.lua says what o is.
+function data.show_augmented(o)
+  return require("hilum.data.augmented").draw(o)
+end
+
 --- One axial CT series: series:voxels() (i16 [z,y,x], Hounsfield units), series:info(), series:hash(); then a
 --- list of problems. options: { header_only, processes, timeout_s, memory_bytes }.
 function data.read_series(files, options)
