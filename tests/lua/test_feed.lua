@@ -2,6 +2,7 @@
 -- something else; a training ends with the same bits.
 package.path = (os.getenv("HILUM_SOURCE") or ".") .. "/tests/lua/?.lua;" .. package.path
 local t = require "tap"
+local augment = require "hilum.augment"
 local difference = require "hilum.difference"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
@@ -12,7 +13,9 @@ local toy = require "toy"
 local train = require "hilum.train"
 
 local SIZE = { 8, 8, 8 }
-local augmentation = { hl.augment.flip {}, hl.augment.turn {} }
+local augmentation = { hl.augment.reader {}, hl.augment.flip {}, hl.augment.turn {}, hl.augment.rotate {},
+  hl.augment.scale {}, hl.augment.translate {}, hl.augment.elastic {}, hl.augment.low_resolution {},
+  hl.augment.noise {}, hl.augment.blur {}, hl.augment.gamma {} }
 local quiet = { progress = function() end }
 
 local function set_of(change) return (toy.source(change or {}):open(quiet)) end
@@ -21,7 +24,8 @@ local function feed_of(workers, o)
   o = o or {}
   local said = {}
   local f = feed.new(o.set or set_of(), { batch = o.batch or 3, size = SIZE, seed = 11, bytes = o.bytes,
-    augment = o.augment or augmentation, workers = workers, say = function(line) said[#said + 1] = line end })
+    augment = augment.on(augmentation, toy.source {}), workers = workers,
+    say = function(line) said[#said + 1] = line end })
   return f, said
 end
 
@@ -35,6 +39,16 @@ end
 
 local ALL = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }
 
+-- A value with its types, the same text for the same value.
+local function shown(x)
+  if type(x) ~= "table" then return string.format("%s:%s", math.type(x) or type(x), x) end
+  local keys, parts = {}, {}
+  for key in pairs(x) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for i, key in ipairs(keys) do parts[i] = tostring(key) .. "=" .. shown(x[key]) end
+  return "{" .. table.concat(parts, " ") .. "}"
+end
+
 -- What two epochs and a look at single cases are, as text: voxels and draws.
 local function course(f)
   local lines = {}
@@ -42,11 +56,7 @@ local function course(f)
     local batch, drawn = assert(f:fill(cases, epoch))
     for _, name in ipairs { "image", "truth", "valid" } do lines[#lines + 1] = engine.sha256(batch[name]:raw()) end
     for i, one in ipairs(drawn) do
-      for k, what in ipairs(one) do
-        for name, x in pairs(what) do
-          lines[#lines + 1] = string.format("%d.%d %s %s %s", i, k, name, math.type(x) or type(x), x)
-        end
-      end
+      lines[#lines + 1] = i .. " " .. shown(one)
     end
   end
   f:follow_training { first = 1, last = 2, train = ALL, after = { { 2, 4 }, { 7 } }, n = #ALL }
