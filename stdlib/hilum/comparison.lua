@@ -3,6 +3,7 @@
 -- Runs of one experiment with several seeds are one method: its value of a case is the mean over the seeds. Differences
 -- are taken case by case; what is tested is one number for each patient, the mean over his cases.
 
+local markup = require "hilum.report.markup"
 local problem = require "hilum.problem"
 local results = require "hilum.results"
 local statistics = require "hilum.statistics"
@@ -18,8 +19,13 @@ end
 
 -- ---- may they be compared? ----
 
+-- What archives say may be anybody's: it commands no terminal.
 local function refuse(text, ...)
-  return nil, problem.new("data", string.format(text, ...))
+  local safe = table.pack(...)
+  for i = 1, safe.n do
+    if type(safe[i]) == "string" then safe[i] = markup.line(safe[i]) end
+  end
+  return nil, problem.new("data", string.format(text, table.unpack(safe, 1, safe.n)))
 end
 
 -- An archive whose cases have results.

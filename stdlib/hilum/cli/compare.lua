@@ -5,6 +5,7 @@ local common = require "hilum.cli.common"
 local comparison = require "hilum.comparison"
 local json = require "hilum.json"
 local markdown = require "hilum.report.markdown"
+local markup = require "hilum.report.markup"
 local problem = require "hilum.problem"
 local runs_of = require("hilum.cli.archives").read
 local tables = require "hilum.report.tables"
@@ -19,10 +20,17 @@ local function plain(c)
     reference = c.reference, methods = methods, differences = json.list(c.differences) }
 end
 
+-- Names in archives may be anybody's: none commands a terminal.
+local function lines_of(cells)
+  local safe = {}
+  for i, cell in ipairs(cells) do safe[i] = markup.line(cell) end
+  return safe
+end
+
 local function text_of(t)
-  local rows = { t.head }
-  table.move(t.rows, 1, #t.rows, 2, rows)
-  return t.title .. "\n" .. aligned(rows) .. "\n" .. t.note
+  local rows = { lines_of(t.head) }
+  for i, row in ipairs(t.rows) do rows[i + 1] = lines_of(row) end
+  return markup.line(t.title) .. "\n" .. aligned(rows) .. "\n" .. t.note
 end
 
 local function head_of(c)
@@ -62,7 +70,7 @@ return {
   name = "compare",
   summary = "several runs on the same cases: means, intervals, differences, tests",
   arguments = { { "A.h5", "archives of runs or of evaluations, or the index of a study" },
-    { "[B.h5 …]", "", rest = true } },
+    { "[B.h5 …]", "more of them", several = true } },
   options = {
     { "reference", "NAME", 'differences are to this method, or to the "best" by Dice (default: the first)' },
     { "out", "DIR", "folder for figures (default: none are drawn)", short = "o" },

@@ -106,7 +106,10 @@ return {
     local out = place_of(given, run)
     if threads then engine.threads(threads) end
     local bar = progress.new { bar = not given.json, out = given.json and function() end or nil }
-    local function say(line) bar:say(line) end
+    local function say(line)
+      bar:say(line)
+      if given.json and line:find "^WARNING" then io.stderr:write("hilum: ", line, "\n") end
+    end
     local found, err = evaluation.run {
       run = run, path = given[1], sha256 = engine.sha256_file(given[1]), data = given.data, weights = weights,
       other_patients = given["other-patients"],

@@ -9,8 +9,10 @@ local suggest = require "hilum.suggest"
 local cli = {}
 
 -- One file each, in the order of the help text.
-local commands = { "run", "plan", "predict", "list", "evaluate", "compare", "show", "verify", "replay", "diff", "plot",
-  "data", "repl", "bench", "doctor" }
+local commands = {
+  "run", "plan", "evaluate", "compare", "report", "predict", "list", "show", "verify", "replay", "diff", "plot", "data",
+  "repl", "bench", "doctor",
+}
 
 local codes = { usage = 2, cancelled = 130 }
 

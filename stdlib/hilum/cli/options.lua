@@ -1,6 +1,6 @@
 -- Command lines: what a command takes is a table, from which parsing, messages and --help follow.
 --
---   { name = "run", summary = "…", arguments = { { "EXPERIMENT.lua", doc }, { "[FILE]", doc } },
+--   { name = "run", summary = "…", arguments = { { "EXPERIMENT.lua", doc }, { "[FILE …]", doc, several = true } },
 --     options = { { "out", "RUN.h5", "doc", short = "o" }, { "set", "path=value", "doc", many = true },
 --       { "quiet", nil, "doc" } } }
 
@@ -86,7 +86,7 @@ function options.check(command, given)
   local needed, most = 0, #command.arguments
   for _, argument in ipairs(command.arguments) do
     if argument[1]:sub(1, 1) ~= "[" then needed = needed + 1 end
-    if argument.rest then most = math.huge end
+    if argument.rest or argument.several then most = math.huge end
   end
   if #given < needed then
     usage_error(command, "%s is missing", command.arguments[#given + 1][1])

@@ -24,6 +24,11 @@ local function visible(s)
   return table.concat(parts)
 end
 
+--- The text on one line for a terminal.
+function markup.line(s)
+  return (visible(s):gsub("[\n\t]+", " "))
+end
+
 local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;", ["`"] = "&#96;" }
 
 --- The text for HTML, between tags and inside quoted attributes.
