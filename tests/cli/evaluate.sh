@@ -62,9 +62,9 @@ run "$HILUM" evaluate a.h5 --data other --out none.h5
 is "$status" 1 "a set of nobody but those who trained"
 like "$stderr" "all 2 patients of other trained the network of a.h5: there is nothing to evaluate it on" "is refused"
 ok "and nothing is written" test ! -e none.h5
-mkdir empty
-run "$HILUM" evaluate a.h5 --data empty --out none.h5
-is "$status" 1 "a folder without nodules"
+find other -name '*.xml' -delete
+run "$HILUM" evaluate a.h5 --data other --out none.h5
+is "$status" 1 "a set without nodules"
 like "$stderr" "no nodule fits the experiment" "is refused"
 run "$HILUM" evaluate a.h5 --data nowhere --out none.h5
 is "$status" 1 "data that is not there"
