@@ -262,8 +262,8 @@ local function reference_of(methods, wanted)
   return nil, problem.new("usage", string.format("'%s' is none of the methods: %s", wanted, table.concat(names, ", ")))
 end
 
---- Compares archives { { run, path }, … } that comparison.check lets pass. o: { reference = label of a method, "best" by
---- Dice, or nil for the first }. Returns { metrics = list, methods = { { label, seeds, paths, runs, rows, metrics =
+--- Compares archives { { run, path }, … } that comparison.check lets pass. o: { reference = label of a method, "best"
+--- by Dice, or nil for the first }. Returns { metrics = list, methods = { { label, seeds, paths, runs, rows, metrics =
 --- { [name] = what results.describe gives, and spread between seeds } }, … }, reference = label, differences = list of
 --- { method, metric, mean, interval, p, p_holm, effect, dz, wins, ties, losses, tolerance, count, left_out, patients,
 --- test }, cases, patients, readers }, or nil and a problem. The p values of all differences are one family.

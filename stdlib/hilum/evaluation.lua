@@ -40,8 +40,8 @@ local function among(set, names)
   return found
 end
 
--- Who of the data has trained the network, and who has chosen its best epoch. Patients are known by their names, data by
--- its hash.
+-- Who of the data has trained the network, and who has chosen its best epoch. Patients are known by their names, data
+-- by its hash.
 local function overlap_of(run, set, o)
   local split = type(run.split) == "table" and run.split or {}
   local found = { same = type(run.data) == "table" and run.data.hash == set.hash }

@@ -145,8 +145,8 @@ local function refused(change, pattern, name)
   t.like(err and err.message, pattern, "named")
 end
 
-refused(function(r) r.data.hash = ("b"):rep(64) end, "a.h5 and b.h5 are of different data: its hash is aaaaaaaaaaaaaaaa…"
-  .. " and bbbbbbbbbbbbbbbb…", "other data")
+refused(function(r) r.data.hash = ("b"):rep(64) end,
+  "a.h5 and b.h5 are of different data: its hash is aaaaaaaaaaaaaaaa… and bbbbbbbbbbbbbbbb…", "other data")
 refused(function(r) r.data.protocol = "cubes" end, "different protocols:\n  balls\n  cubes", "another protocol")
 refused(function(r) r.split.validation[2] = "p7" end, "validation patient 2 is p2 and p7", "another split")
 refused(function(r) r.split.train[2] = "p8" end, "train patient 2 is none and p8", "another training set")

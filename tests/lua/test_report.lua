@@ -73,8 +73,8 @@ local function check_html(page, what)
     local opened = select(2, page:gsub("<" .. tag .. "[ >]", "")) + select(2, page:gsub("<" .. tag .. "\n", ""))
     t.is(opened, select(2, page:gsub("</" .. tag .. ">", "")), string.format("%s: every <%s> is closed", what, tag))
   end
-  t.ok(not page:find "[%s]src=" and not page:find "url%(h" and not page:find "href=[\"'][^#d]" and not page:find "@import"
-    and not page:find("http", 1, true), what .. ": refers to nothing outside")
+  t.ok(not page:find "[%s]src=" and not page:find "url%(h" and not page:find "href=[\"'][^#d]"
+    and not page:find "@import" and not page:find("http", 1, true), what .. ": refers to nothing outside")
   local ids, twice = {}, nil
   for id in page:gmatch "%sid=[\"']([^\"']*)" do
     twice = ids[id] and id or twice

@@ -24,8 +24,8 @@ local function warn(line)
   io.stderr:write("hilum: ", line, "\n")
 end
 
---- Reads the archives named by the arguments (a list) without some parts; raises. Returns { { run, path, variant }, … },
---- and the study where it is one index alone.
+--- Reads the archives named by the arguments (a list) without some parts; raises. Returns { { run, path, variant },
+--- … }, and the study where it is one index alone.
 function archives.read(paths, without)
   local list, study = {}, nil
   for _, path in ipairs(paths) do

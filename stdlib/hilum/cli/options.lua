@@ -143,9 +143,10 @@ end
 
 local function rows_text(rows)
   local widest, lines = 0, {}
-  for _, row in ipairs(rows) do widest = math.max(widest, #row[1]) end
-  local form = "  %-" .. widest .. "s  %s"
-  for i, row in ipairs(rows) do lines[i] = string.format(form, row[1], row[2] or "") end
+  for _, row in ipairs(rows) do widest = math.max(widest, utf8.len(row[1])) end
+  for i, row in ipairs(rows) do
+    lines[i] = string.format("  %s%s  %s", row[1], (" "):rep(widest - utf8.len(row[1])), row[2] or "")
+  end
   return table.concat(lines, "\n")
 end
 

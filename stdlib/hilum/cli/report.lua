@@ -35,13 +35,13 @@ return {
   arguments = { { "RUN.h5", "archives of runs or of evaluations, or the index of a study" },
     { "[B.h5 …]", "more of them", several = true } },
   options = {
-    { "out", "report.html", "the page, one file that refers to nothing outside; report.md: Markdown, with its figures in "
-      .. "a folder beside", short = "o" },
+    { "out", "report.html", "the page, one file that refers to nothing outside; report.md: Markdown, its figures in a "
+      .. "folder beside", short = "o" },
     { "title", "TEXT", "instead of the names of the runs" },
     { "reference", "NAME", 'differences are to this method, or to the "best" by Dice (default: the first)' },
   },
-  notes = "Protocol, results with intervals and the readers' own agreement, strata, tests, figures, every case, what is not\n"
-    .. "known, provenance, the experiments. An existing report is replaced as a whole.",
+  notes = "Protocol, results with intervals and the readers' own agreement, strata, tests, figures, every case, what\n"
+    .. "is not known, provenance, the experiments. An existing report is replaced as a whole.",
   run = function(given)
     local out = given.out
     if not out then error(problem.new("usage", "hilum report: --out is missing (report.html or report.md)"), 0) end

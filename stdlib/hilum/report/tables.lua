@@ -8,8 +8,8 @@ local tables = {}
 
 local value, interval = numbers.value, numbers.interval
 
-local INTERVALS = "Intervals: 95 %, bootstrap over patients (2000 replicates, seeded, percentile method), so that nodules "
-  .. "of one patient stay together."
+local INTERVALS = "Intervals: 95 %, bootstrap over patients (2000 replicates, seeded, percentile method), so that "
+  .. "nodules of one patient stay together."
 
 local function seeds_text(method)
   return #method.seeds > 1 and string.format("%s (mean of %d seeds)", method.label, #method.seeds) or method.label

@@ -36,7 +36,9 @@ end
 local function training_text(train)
   local parts = { plural(train.epochs, "epoch"), "batches of " .. train.batch, tostring(train.precision) }
   if train.average then parts[#parts + 1] = "evaluated with a moving average of the weights, " .. train.average end
-  if train.patience then parts[#parts + 1] = "ends early after " .. plural(train.patience, "epoch") .. " without gain" end
+  if train.patience then
+    parts[#parts + 1] = "ends early after " .. plural(train.patience, "epoch") .. " without gain"
+  end
   if train.memory_gib then parts[#parts + 1] = "within " .. train.memory_gib .. " GiB" end
   return table.concat(parts, ", ")
 end
