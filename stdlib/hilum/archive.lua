@@ -188,6 +188,8 @@ archive.layout = {
     doc = "a row for each nodule: id, patient, role, diameter_mm, readers, ratings, volumes, metrics" },
   { key = "metrics", kind = "tree",
     doc = "by name, over the validation cases: mean, median, count, undefined, better" },
+  { key = "evaluation", kind = "tree",
+    doc = "of an evaluation: archive, sha256, weights and epoch of the network, who of the data trained it" },
   { key = "calibration", kind = "columns", doc = "of the validation voxels: count, mean, share in each bin" },
   { key = "drawn", kind = "columns", doc = "epoch, case, what: each augmentation that was drawn" },
   { key = "curves", kind = "curves", doc = "epoch and step: a table of columns for each" },
@@ -385,7 +387,7 @@ function archive.summary(run)
     host = provenance.host, cpu = provenance.cpu, threads = provenance.threads, platform = provenance.platform,
     patients = run.split and { train = count(split.train), validation = count(split.validation) },
     cases = count(run.cases), data = run.data, metrics = run.metrics, interreader = run.interreader,
-    memory = run.memory,
+    memory = run.memory, evaluation = run.evaluation,
     results = archive.results(run),
   }
 end
@@ -435,6 +437,8 @@ function archive.describe(run)
     { "data", joined(said("%d cases", s.cases), s.patients and said("%d patients train, %d validate",
       s.patients.train, s.patients.validation), said("sha256 %.16s", data.hash)) },
     { "protocol", type(data.protocol) == "string" and data.protocol or nil },
+    { "evaluation", said("the %s weights of %s, epoch %d", fields(s.evaluation).weights, fields(s.evaluation).archive,
+      fields(s.evaluation).epoch) },
     { "parameters", said("%d", s.parameters) },
     { "Dice, validation", dice_text(r.validation) },
     { "  best", dice_text(r.best) },

@@ -188,6 +188,44 @@ function dataset.defaults()
   return options
 end
 
+-- Those of a value's properties that are named.
+local function only(v, names)
+  local copy = {}
+  for _, name in ipairs(names) do copy[name] = v and value.plain(v[name]) end
+  return copy
+end
+
+-- Where the files are, and what is made: not how it becomes cases.
+local places = { folder = true, file = true, cases = true, nodules_per_case = true, size = true, seed = true }
+
+-- What a source shares with another kind, whose nodules and consensus may have other names.
+local function shared(v, kind)
+  local copy, nodules = {}, v.nodules or only(v, { "min_readers" })
+  for name in pairs(sources[kind].fields) do
+    if not places[name] then copy[name] = value.plain(v[name]) end
+  end
+  if kind ~= "lidc" and kind ~= "phantom" or not v.resample then
+    copy.nodules = sources[kind].fields.nodules and only(nodules, { "min_diameter_mm", "min_readers" })
+    copy.consensus = only(v.consensus, { "level", "of" })
+    copy.min_readers = kind == "slices" and nodules.min_readers or nil
+  end
+  return copy
+end
+
+--- Options for dataset.source by which every kind of data is prepared like a source's, as far as they share the words.
+function dataset.like(v)
+  local options = {}
+  for kind, ctor in pairs(sources) do
+    if value.constructor(v) == ctor then
+      options[kind] = value.plain(v)
+      for _, name in ipairs { "kind", "folder", "file" } do options[kind][name] = nil end
+    else
+      options[kind] = shared(v, kind)
+    end
+  end
+  return options
+end
+
 -- Every source's options are checked, also those of sources that are not chosen.
 local function build(kind, where, options)
   local raw = { [kind == "list" and "file" or "folder"] = where }

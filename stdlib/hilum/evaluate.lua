@@ -164,4 +164,28 @@ function evaluate.panel_cases(cases, dice)
   return chosen
 end
 
+--- Puts into the table of a run what its network says of every case, whose rows are there: every metric, calibration,
+--- the panel. o: { set, validation = indices of the cases that count, spec, spacing_mm, measure = function(what, cases,
+--- visit, options) that calls evaluate.cases }. Returns true, or nil and a problem.
+function evaluate.complete(run, o)
+  local all, unknown = {}, {}
+  for i = 1, #o.set.cases do all[i] = i end
+  for _, i in ipairs(o.validation) do unknown[i] = true end
+  local result, err = o.measure("final evaluation", all, nil, { metrics = o.spec.evaluate, calibrated = unknown,
+    predict = o.spec.predict })
+  if not result then return nil, err end
+  for i, row in ipairs(run.cases) do
+    for name, x in pairs(result.measured[i]) do row[name] = x end
+    row.dice = result.dice[i]
+  end
+  run.metrics = evaluate.summary(run.cases, o.spec.evaluate, o.spacing_mm ~= nil)
+  run.state.empty_truths, run.calibration = result.empty, result.calibration
+  local chosen = evaluate.panel_cases(o.validation, result.dice)
+  return o.measure("panel", chosen, function(case, batch, probability, dice)
+    local column = evaluate.column(o.set.cases[case], batch, probability, dice)
+    column.spacing_mm = o.spacing_mm and { o.spacing_mm[2], o.spacing_mm[3] } or nil -- of the scale bar
+    run.panel[#run.panel + 1] = column
+  end, { predict = o.spec.predict })
+end
+
 return evaluate

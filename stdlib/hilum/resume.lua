@@ -53,7 +53,7 @@ end
 --- Whether the archived run at `path` is of this experiment. o: { record = the script's sources, extend = whether it
 --- may have more epochs than were planned }. Returns true, or nil and a problem that names the first difference.
 function resume.check_experiment(path, run, spec, o)
-  if not run.experiment or not run.state then
+  if not run.experiment or not run.state or run.evaluation then
     return nil, problem.new("format", path .. ": cannot be resumed: it is not the archive of a training run")
   end
   local was, is = run.experiment, experiment.text(spec)

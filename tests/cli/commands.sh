@@ -9,7 +9,7 @@ like "$stdout" "^hilum [0-9]+\.[0-9]+\.[0-9]+$" "as one line"
 
 run "$HILUM" --help
 is "$status" 0 "help is no failure"
-for command in run plan list show verify replay diff plot data repl; do
+for command in run plan evaluate compare report list show verify replay diff plot data repl; do
   like "$stdout" "^  $command " "help lists $command"
   run "$HILUM" "$command" --help
   is "$status" 0 "$command has its own help"

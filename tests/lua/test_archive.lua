@@ -139,6 +139,7 @@ local function sample_run()
       { id = "b", dice = 0.5, image = engine.zeros { 2, 2 }, spacing_mm = { 1.0, 0.5 } },
     },
     memory = { planned = 1000000, measured = 123456 },
+    evaluation = { archive = "a.h5", weights = "best", epoch = 3, same_data = false, trained = { "p1" } },
     calibration = { count = { 5, 0, 3 }, mean = { 0.1, nil, 0.9 }, share = { 0.2, nil, 1.0 } },
     metrics = { dice = { mean = 0.75, median = 0.8, count = 3, undefined = 0 },
       assd_mm = { count = 0, undefined = 3 } },

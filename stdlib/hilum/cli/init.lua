@@ -10,7 +10,8 @@ local cli = {}
 
 -- One file each, in the order of the help text.
 local commands = {
-  "run", "plan", "predict", "list", "show", "verify", "replay", "diff", "plot", "data", "repl", "bench", "doctor",
+  "run", "plan", "evaluate", "compare", "report", "predict", "list", "show", "verify", "replay", "diff", "plot", "data",
+  "repl", "bench", "doctor",
 }
 
 local codes = { usage = 2, cancelled = 130 }

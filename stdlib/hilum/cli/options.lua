@@ -1,6 +1,6 @@
 -- Command lines: what a command takes is a table, from which parsing, messages and --help follow.
 --
---   { name = "run", summary = "…", arguments = { { "EXPERIMENT.lua", doc }, { "[FILE]", doc } },
+--   { name = "run", summary = "…", arguments = { { "EXPERIMENT.lua", doc }, { "[FILE …]", doc, several = true } },
 --     options = { { "out", "RUN.h5", "doc", short = "o" }, { "set", "path=value", "doc", many = true },
 --       { "quiet", nil, "doc" } } }
 
@@ -86,7 +86,7 @@ function options.check(command, given)
   local needed, most = 0, #command.arguments
   for _, argument in ipairs(command.arguments) do
     if argument[1]:sub(1, 1) ~= "[" then needed = needed + 1 end
-    if argument.rest then most = math.huge end
+    if argument.rest or argument.several then most = math.huge end
   end
   if #given < needed then
     usage_error(command, "%s is missing", command.arguments[#given + 1][1])
@@ -143,9 +143,10 @@ end
 
 local function rows_text(rows)
   local widest, lines = 0, {}
-  for _, row in ipairs(rows) do widest = math.max(widest, #row[1]) end
-  local form = "  %-" .. widest .. "s  %s"
-  for i, row in ipairs(rows) do lines[i] = string.format(form, row[1], row[2] or "") end
+  for _, row in ipairs(rows) do widest = math.max(widest, utf8.len(row[1])) end
+  for i, row in ipairs(rows) do
+    lines[i] = string.format("  %s%s  %s", row[1], (" "):rep(widest - utf8.len(row[1])), row[2] or "")
+  end
   return table.concat(lines, "\n")
 end
 
