@@ -106,7 +106,8 @@ end
 
 --- A feed over the cases of a set. o: { batch =, size = { z, y, x }, seed =, augment = list; optional: gathered =
 --- batches that make one step (1), workers = processes that prepare batches ahead (default 0: none), bytes = budget of
---- batches and kept samples, say = function(line) for remarks }. It ends its workers at feed:free() or with this process.
+--- batches and kept samples, say = function(line) for remarks }. It ends its workers at feed:free() or with this
+--- process.
 function feed.new(set, o)
   local self = setmetatable({ set = set, size = o.size, seed = o.seed, augment = o.augment, n = o.batch,
     gathered = o.gathered or 1, kept = {}, kept_bytes = 0, batches = {}, bytes = o.bytes or feed.BYTES, workers = 0,

@@ -3,6 +3,8 @@
 local dataset = require "hilum.dataset"
 local epoch = require "hilum.train.epoch"
 local evaluate = require "hilum.evaluate"
+local hooks = require "hilum.train.hooks"
+local notes = require "hilum.train.notes"
 
 local ending = {}
 
@@ -30,6 +32,8 @@ function ending.run(s)
     run.panel[#run.panel + 1] = column
   end, { predict = s.spec.predict })
   s.step:swap_averages()
+  if not fine then return nil, err end
+  fine, err = hooks.epoch_end(s, notes.last_epoch(s), "run_end")
   if not fine then return nil, err end
   run.state.finished = true
   return true
