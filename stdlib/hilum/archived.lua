@@ -31,7 +31,7 @@ local function vocabulary()
     augment = constructors(require "hilum.augment"), nn = constructors(require "hilum.nn"),
     loss = constructors(loss), optim = constructors(require "hilum.optim"),
     schedule = constructors(require "hilum.schedule"), metric = constructors(metric),
-    measure = constructors(require "hilum.measurement") }
+    measure = constructors(require "hilum.measurement"), hook = require("hilum.hook").new }
 end
 
 local function environment()

@@ -43,6 +43,8 @@ local fields = {
         doc = "epochs without a better validation Dice after which training ends early" }),
       memory_gib = schema.optional(schema.number { above = 0,
         doc = "budget of a step: to keep it, couplings of an invertible network go through slabs of z, more slowly" }),
+      hooks = schema.list(schema.value { family = "hook" }, { default = {},
+        doc = "hl.hook: functions that are called at the end of a step, an epoch, the run" }),
       guard = schema.optional(schema.record {
         doc = "measures how well an invertible network's states are rebuilt",
         fields = {

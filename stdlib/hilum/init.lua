@@ -23,11 +23,12 @@ return {
   loss = {
     dice = loss.dice, jaccard = loss.jaccard, tversky = loss.tversky, generalized_dice = loss.generalized_dice,
     bce = loss.bce, cross_entropy = loss.cross_entropy, focal = loss.focal,
-    multiscale = loss.multiscale, sum = loss.sum,
+    multiscale = loss.multiscale, sum = loss.sum, own = loss.own,
   },
   optim = require "hilum.optim",
   schedule = require "hilum.schedule",
   metric = require "hilum.metric",
+  hook = require("hilum.hook").new,
   measure = require "hilum.measurement",
   study = require("hilum.study").new,
 

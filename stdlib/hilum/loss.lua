@@ -5,6 +5,7 @@ local engine = require "hilum.engine"
 local schema = require "hilum.schema"
 local overlap = require "hilum.loss.overlap"
 local entropy = require "hilum.loss.entropy"
+local own = require "hilum.own"
 
 local op = engine.op
 local loss = {}
@@ -24,6 +25,22 @@ loss.sum = schema.weighted_sum("hl.loss.sum", {
         total = total and op.add(total, part) or part
       end
       return total
+    end,
+  },
+})
+
+loss.own = schema.constructor("hl.loss.own", {
+  doc = "A function of your own as a loss: call(logits, truth, valid, with) -> scalar, on values of the program.",
+  family = "loss", fields = own.fields {}, check = own.check,
+  methods = {
+    build = function(self, logits, truth, valid)
+      local l = own.call(self, logits, truth, valid)
+      local shape = type(l) == "userdata" and l.program == logits.program and l.shape
+      if not shape or #shape > 1 or shape[1] and shape[1] ~= 1 then
+        error(string.format("%s must return one number computed from what it is given, for example hl.op.mean(…)",
+          own.name(self)), 0)
+      end
+      return l
     end,
   },
 })

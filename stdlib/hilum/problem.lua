@@ -112,12 +112,17 @@ end
 --- Calls fn(...) while remembering the last line executed outside hilum, so that tail calls in a script
 --- keep their place. `every()`, optional, is called now and then and may raise.
 function problem.watch(every, fn, ...)
-  local lines = 0
+  local lines, raised = 0, false
   local function hook(_, line)
     local f = debug.getinfo(2, "f").func
-    if is_outside(f) then last_function, last_line = f, line end
+    local theirs = is_outside(f)
+    if theirs then last_function, last_line = f, line end
     lines = lines + 1
-    if every and lines % 10000 == 0 then every() end -- loops pass here too: each turn counts as a line
+    if every and (raised and theirs or lines % 10000 == 0) then -- each turn of a loop counts as a line
+      raised = true -- and it raises again in each line of the script from then on: it may catch errors
+      every()
+      raised = false
+    end
   end
   local old, mask, count = debug.gethook()
   debug.sethook(hook, "l")

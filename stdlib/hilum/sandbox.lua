@@ -118,7 +118,19 @@ local function requirer(folder, record)
   end
 
   env = environment(require_in)
-  return env
+  return env, require_in
+end
+
+local current -- `require` of the script that is running
+
+--- Whether a script is running.
+function sandbox.running()
+  return current ~= nil
+end
+
+--- What the script that is running would get from require(name); raises where it would.
+function sandbox.module(name)
+  return (current(name))
 end
 
 --- Runs the script in its own environment. Returns its first result and a record of what was loaded:
@@ -128,11 +140,16 @@ function sandbox.run(path, every)
   local text, err = sandbox.read(path)
   if not text then error(err, 0) end
   local record = { path = path, source = text, modules = {} }
+  local env, require_in = requirer(folder_of(path), record)
   local chunk
-  chunk, err = sandbox.compile(text, path, requirer(folder_of(path), record))
+  chunk, err = sandbox.compile(text, path, env)
   if not chunk then error(err, 0) end
-  local result = problem.watch(every, chunk)
-  return result, record
+  local outer = current
+  current = require_in
+  local result = table.pack(pcall(problem.watch, every, chunk))
+  current = outer
+  if not result[1] then error(result[2], 0) end
+  return result[2], record
 end
 
 return sandbox

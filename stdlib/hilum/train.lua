@@ -21,6 +21,7 @@ local engine = require "hilum.engine"
 local epoch = require "hilum.train.epoch"
 local evaluate = require "hilum.evaluate"
 local feed = require "hilum.feed"
+local hooks = require "hilum.train.hooks"
 local notes = require "hilum.train.notes"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
@@ -51,10 +52,18 @@ local function save(s, row)
   return fine, err
 end
 
-local function epoch_line(s, row)
+-- What hooks have found: "  gap 0.12".
+local function values_text(values)
+  local parts = {}
+  for name, x in pairs(values or {}) do parts[#parts + 1] = string.format("  %s %.4g", name, x) end
+  table.sort(parts)
+  return table.concat(parts)
+end
+
+local function epoch_line(s, row, values)
   return string.format("epoch %d/%d  loss %.4f train %.4f val  Dice %.3f train %.3f val  %.1f s (%.2g %% waiting)  %s",
     row.epoch, s.spec.train.epochs, row.loss_train, row.loss_validation, row.dice_train, row.dice_validation,
-    row.seconds, 100 * row.waiting, progress.bytes(engine.ledger().peak.all))
+    row.seconds, 100 * row.waiting, progress.bytes(engine.ledger().peak.all)) .. values_text(values)
 end
 
 -- An interruption or a failure says what is kept: what the file holds, which may be gone, or further than was thought.
@@ -66,9 +75,14 @@ local function kept(s, err)
   return problem.new(err.code, tostring(err) .. "\n" .. where)
 end
 
--- True if the validation Dice has not grown for as many epochs as the experiment has patience for.
-local function has_stalled(s)
+-- True if a hook has asked to stop, or if the validation Dice has not grown for as many epochs as the experiment has
+-- patience for.
+local function is_over(s)
   local patience, state = s.spec.train.patience, s.run.state
+  if state.stopped then
+    s.bar:say(string.format("stopped after epoch %d by the hook %s", state.epoch, state.stopped))
+    return true
+  end
   if not patience or state.epoch == 0 or state.epoch - state.best_epoch < patience then return false end
   s.bar:say(string.format("stopped after epoch %d: the validation Dice has not grown since epoch %d", state.epoch,
     state.best_epoch))
@@ -79,16 +93,19 @@ local function loop(s, o)
   s.feed:follow_training { first = s.run.state.epoch + 1, last = s.spec.train.epochs, train = s.sides.train_cases,
     after = { s.watched, s.sides.validation_cases }, n = #s.set.cases }
   for n = s.run.state.epoch + 1, s.spec.train.epochs do
-    if has_stalled(s) then break end
+    if is_over(s) then break end
     local row, err = epoch.run(s, n)
     if not row then return nil, kept(s, err) end
     notes.epoch(s, row)
     s.step:swap_averages()
-    s.bar:say(epoch_line(s, row))
+    local found, failed = hooks.epoch_end(s, row, "epoch_end")
+    s.bar:say(epoch_line(s, row, found))
     local fine
     fine, err = save(s, row)
     if not fine then return nil, kept(s, err) end
     s.saved = n
+    if failed then return nil, kept(s, failed) end -- the epoch is complete all the same
+    row.values = found
     if o.epoch then o.epoch(row, s.spec.train.epochs) end
   end
   local fine, err = ending.run(s)

@@ -64,12 +64,16 @@ is "$status" 1 "a wrong key"
 like "$stderr" "wrong.lua:3: hl.nn.conv: 2 problems" "is reported at its line"
 like "$stderr" "unknown key 'oout' \(did you mean 'out'\?\)" "with the nearest one"
 printf 'while true do end\n' >forever.lua
-"$HILUM" plan forever.lua >out.txt 2>err.txt &
-job=$!
-sleep 1
-kill -INT $job
-wait $job
-is "$?" 130 "a script that never ends can be interrupted"
+printf 'while true do pcall(function() while true do end end) end\n' >catches.lua
+for script in forever catches; do
+  "$HILUM" plan $script.lua >out.txt 2>err.txt &
+  job=$!
+  sleep 1
+  kill -INT $job
+  wait $job
+  is "$?" 130 "$script: a script that never ends can be interrupted"
+  like "$(cat err.txt)" "stopped while loading the script" "$script: and says so"
+done
 
 run "$HILUM" plan "$experiment" --set train.epoch=3
 is "$status" 1 "a wrong --set"
@@ -91,7 +95,7 @@ like "$stdout" "^memory +[0-9.]+ [KM]iB at the most, at " "memory, and where its
 like "$stdout" "^steps +about 48 in an epoch" "and the steps of an epoch"
 run "$HILUM" plan "$experiment" --json
 like "$stdout" '"parameters": [0-9]+' "and the same as JSON"
-is "$(ls)" "$(printf 'binary.lua\nerr.txt\nforever.lua\nout.txt\nwrong.lua')" "nothing was written"
+is "$(ls)" "$(printf 'binary.lua\ncatches.lua\nerr.txt\nforever.lua\nout.txt\nwrong.lua')" "nothing was written"
 
 echo mine >there.h5
 run "$HILUM" run "$experiment" --out there.h5

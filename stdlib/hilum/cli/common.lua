@@ -30,9 +30,8 @@ function common.load(given)
     if not setting then error(problem.new("usage", "--set " .. err), 0) end
     set[i] = setting
   end
-  engine.on_interrupt("raise") -- a script may loop for ever
+  engine.on_interrupt("flag") -- a script may loop for ever: experiment.load looks at the flag
   local spec, record = experiment.load(given[1], { args = { data = given.data }, set = set })
-  engine.on_interrupt("flag")
   return spec, record
 end
 

@@ -184,7 +184,8 @@ local function is_done(archived, spec)
   local state = archived and archived.state
   if not state or not state.finished then return false end
   local patience = spec.train.patience
-  return state.epoch >= spec.train.epochs or patience ~= nil and state.epoch - state.best_epoch >= patience
+  if state.stopped or state.epoch >= spec.train.epochs then return true end
+  return patience ~= nil and state.epoch - state.best_epoch >= patience
 end
 
 -- Carries a measurement out: its table to the screen, an archive that holds its rows, its figure.

@@ -3,6 +3,7 @@
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
 local init = require "hilum.nn.init_weights"
+local own = require "hilum.own"
 
 local op = engine.op
 local basic = {}
@@ -36,8 +37,8 @@ function basic.head(b, parts, stride, out)
     local weight = b:param("weight", { out, channels, 1, 1, 1 }, init.he_fan_in)
     local bias = b:param("bias", { out }, nil, { decay = false })
     for i, part in ipairs(parts) do
-      local own = #parts == 1 and weight or columns(weight, first, part.shape[2])
-      local y = op.conv(part, own, i == 1 and bias or nil)
+      local columns_of = #parts == 1 and weight or columns(weight, first, part.shape[2])
+      local y = op.conv(part, columns_of, i == 1 and bias or nil)
       logits, first = logits and op.add(logits, y) or y, first + part.shape[2]
     end
     b:head(stride, logits)
@@ -77,6 +78,27 @@ basic.dropout = schema.constructor("hl.nn.dropout", {
     build = function(self, b, x)
       local y = b:dropout(x, { rate = self.rate, channels = self.channels })
       b:note("dropout", y)
+      return y
+    end,
+  },
+})
+
+basic.own = schema.constructor("hl.nn.own", {
+  doc = "A function of your own as a layer: call(b, x, with) -> y, on values of the program; b:param makes weights.",
+  family = "layer",
+  fields = own.fields {
+    out = schema.optional(schema.int { min = 1, doc = "channels of its result; needed where it is the last layer" }),
+  },
+  check = own.check,
+  methods = {
+    build = function(self, b, x)
+      local y = own.call(self, b, x)
+      local shape = type(y) == "userdata" and y.program == x.program and y.shape
+      if not shape or #shape ~= 5 or self.out and shape[2] ~= self.out then
+        error(string.format("%s must return an image%s computed from what it is given", own.name(self),
+          self.out and string.format(" of %d channels", self.out) or ""), 0)
+      end
+      b:note("own", y)
       return y
     end,
   },

@@ -7,6 +7,7 @@ return {
   chain = basic.chain,
   conv = basic.conv,
   dropout = basic.dropout,
+  own = basic.own,
   unet = unet.unet,
   resunet = unet.resunet,
   iunet = require "hilum.nn.iunet",

@@ -3,6 +3,8 @@
 local dataset = require "hilum.dataset"
 local epoch = require "hilum.train.epoch"
 local evaluate = require "hilum.evaluate"
+local hooks = require "hilum.train.hooks"
+local notes = require "hilum.train.notes"
 
 local ending = {}
 
@@ -14,6 +16,8 @@ function ending.run(s)
     measure = function(what, cases, visit, o) return epoch.measure(s, what, cases, visit, o) end,
   })
   s.step:swap_averages()
+  if not fine then return nil, err end
+  fine, err = hooks.epoch_end(s, notes.last_epoch(s), "run_end")
   if not fine then return nil, err end
   s.run.state.finished = true
   return true

@@ -4,6 +4,7 @@ local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local evaluate = require "hilum.evaluate"
 local finite = require "hilum.finite"
+local hooks = require "hilum.train.hooks"
 local notes = require "hilum.train.notes"
 local problem = require "hilum.problem"
 local schedule = require "hilum.schedule"
@@ -77,10 +78,13 @@ local function one_step(s, at, parts)
   local rate = schedule.rate(s.spec.optim.rate, s.run.state.step + 1, s.total_steps,
     { per_epoch = at.per_epoch, history = s.run.curves.epoch })
   s.rate = rate
-  local fine, err = s.step:update(rate)
+  local fine, norm = s.step:update(rate)
+  local err = norm
   if not fine then return nil, err.code == "nan" and bad_gradient(s, at, parts, err) or err end
   local result = mean_of(results)
-  notes.step(s, at.epoch, result, rate)
+  local row = notes.step(s, at.epoch, result, rate, norm)
+  fine, err = hooks.step_end(s, at.epoch, row)
+  if not fine then return nil, err end
   fine, err = watch.states(s, batch)
   if not fine then return nil, err end
   return result

@@ -10,6 +10,30 @@ local notes = {}
 
 -- ---- a run at its beginning ----
 
+-- The columns of the curves that every training writes; those of the scales and of hooks come when there are some.
+local columns = {
+  epoch = { "epoch", "loss_train", "loss_validation", "dice_train", "dice_validation", "rate", "seconds", "waiting",
+    "saving" },
+  step = { "step", "epoch", "loss", "rate", "gradient_norm" },
+}
+
+--- Whether a column of the curves "epoch" or "step" is the training's own.
+function notes.is_own(what, name)
+  for _, one in ipairs(columns[what]) do
+    if one == name then return true end
+  end
+  return name:find "^%a+_scale_%d+$" ~= nil
+end
+
+local function empty_curves()
+  local curves = {}
+  for what, names in pairs(columns) do
+    curves[what] = {}
+    for _, name in ipairs(names) do curves[what][name] = {} end
+  end
+  return curves
+end
+
 local function case_rows(set, sides)
   local trains = {}
   for _, i in ipairs(sides.train_cases) do trains[i] = true end
@@ -28,11 +52,7 @@ function notes.new(spec, o)
   return {
     name = spec.name, seed = spec.seed, experiment = experiment.text(spec), modules = provenance.modules(o.record),
     split = { train = sides.train, validation = sides.validation }, cases = case_rows(set, sides),
-    curves = {
-      epoch = { epoch = {}, loss_train = {}, loss_validation = {}, dice_train = {}, dice_validation = {},
-        rate = {}, seconds = {}, waiting = {}, saving = {} },
-      step = { step = {}, epoch = {}, loss = {}, rate = {} },
-    },
+    curves = empty_curves(),
     drawn = { epoch = {}, case = {}, what = {} },
     weights = {}, optimiser = {}, state = { epoch = 0, step = 0, best_epoch = 0, finished = false, resumed = 0,
       kept = {} },
@@ -68,19 +88,21 @@ function notes.draws(s, epoch, cases, drawn)
   end
 end
 
---- A step's row: result is what trainer:run returned.
-function notes.step(s, epoch, result, rate)
+--- A step's row, which is returned. result: what trainer:run returned; norm: of the gradients.
+function notes.step(s, epoch, result, rate, norm)
   local rows, state = s.run.curves.step, s.run.state
   state.step = state.step + 1
-  local n = #rows.step + 1
-  rows.step[n], rows.epoch[n], rows.loss[n], rows.rate[n] = state.step, epoch, result.loss, rate
+  local row = { step = state.step, epoch = epoch, loss = result.loss, rate = rate, gradient_norm = norm }
   for _, one in ipairs(result.scales) do
-    for what, x in pairs { loss = one.loss, weight = one.weight } do
-      local name = string.format("%s_scale_%d", what, one.scale)
-      rows[name] = rows[name] or {}
-      rows[name][n] = x
-    end
+    row[string.format("loss_scale_%d", one.scale)] = one.loss
+    row[string.format("weight_scale_%d", one.scale)] = one.weight
   end
+  local n = #rows.step + 1
+  for name, x in pairs(row) do
+    rows[name] = rows[name] or {}
+    rows[name][n] = x
+  end
+  return row
 end
 
 --- One measurement of the guard as a row of the archive's curves.
@@ -106,14 +128,24 @@ end
 
 --- An epoch's row; the weights are kept if they are the best so far.
 function notes.epoch(s, row)
-  local n = #s.run.curves.epoch.epoch + 1 -- the column of what saving takes may have holes
-  for name, rows in pairs(s.run.curves.epoch) do rows[n] = row[name] end
+  local rows = s.run.curves.epoch
+  local n = #rows.epoch + 1
+  for _, name in ipairs(columns.epoch) do
+    if rows[name] then rows[name][n] = row[name] end -- an older archive may lack one
+  end
   local state = s.run.state
   state.epoch = row.epoch
   if not s.best or row.dice_validation > s.best then
     s.best, state.best_epoch, state.best_dice = row.dice_validation, row.epoch, row.dice_validation
     keep_best(s)
   end
+end
+
+--- The last epoch's row.
+function notes.last_epoch(s)
+  local row, rows = {}, s.run.curves.epoch
+  for name, column in pairs(rows) do row[name] = column[#rows.epoch] end
+  return row
 end
 
 return notes
