@@ -277,33 +277,54 @@ static bool is_exact(const work *w) {
   return true;
 }
 
-static void copy_voxel(const channel *c, int64_t to, int64_t inside, int64_t nearest) {
+/* Where a row comes from: voxel x of it is `base` + `stride` · (low + step · x), as long as that
+ * factor lies in 0 … last. */
+typedef struct line {
+  int64_t base, stride, low, step, last;
+  bool inside; /* along the other axes */
+} line;
+
+static line line_of(const work *w, int64_t row) {
+  const double *m = w->steps->matrix, *offset = w->steps->offset;
+  const double z = (double)(row / w->size[1]), y = (double)(row % w->size[1]);
+  const int64_t strides[3] = {w->size[1] * w->size[2], w->size[2], 1};
+  line l = {.inside = true};
+  for (int a = 0; a < 3; a++) {
+    int64_t p = (int64_t)(m[3 * a] * z + m[3 * a + 1] * y + offset[a]);
+    int64_t step = (int64_t)m[3 * a + 2], last = w->size[a] - 1;
+    if (step) {
+      l.stride = strides[a];
+      l.low = p;
+      l.step = step;
+      l.last = last;
+    } else {
+      l.inside = l.inside && p >= 0 && p <= last;
+      l.base += strides[a] * (p < 0 ? 0 : p > last ? last : p);
+    }
+  }
+  return l;
+}
+
+static void copy_line(const channel *c, const line *l, int64_t to, int64_t n) {
   bool image = c->rule == HL_WARP_LINEAR || c->rule == HL_WARP_CUBIC;
-  int64_t from = image ? nearest : inside;
-  if (c->item == 1)
-    ((uint8_t *)c->to)[to] = from < 0 ? 0 : ((const uint8_t *)c->from)[from];
-  else
-    ((float *)c->to)[to] = from < 0 ? 0 : ((const float *)c->from)[from];
+  for (int64_t x = 0; x < n; x++) {
+    int64_t p = l->low + l->step * x, nearest = p < 0 ? 0 : p > l->last ? l->last : p;
+    int64_t from = l->base + l->stride * nearest;
+    bool there = image || (l->inside && p == nearest);
+    if (c->item == 1)
+      ((uint8_t *)c->to)[to + x] = there ? ((const uint8_t *)c->from)[from] : 0;
+    else
+      ((float *)c->to)[to + x] = there ? ((const float *)c->from)[from] : 0;
+  }
 }
 
 static void rows_exact(int64_t begin, int64_t end, void *ctx) {
   const work *w = ctx;
-  const double *m = w->steps->matrix, *offset = w->steps->offset;
-  for (int64_t row = begin; row < end; row++)
-    for (int64_t x = 0; x < w->size[2]; x++) {
-      const double o[3] = {(double)(row / w->size[1]), (double)(row % w->size[1]), (double)x};
-      int64_t nearest = 0;
-      bool inside = true;
-      for (int a = 0; a < 3; a++) {
-        int64_t last = w->size[a] - 1;
-        int64_t p =
-            (int64_t)(m[3 * a] * o[0] + m[3 * a + 1] * o[1] + m[3 * a + 2] * o[2] + offset[a]);
-        inside = inside && p >= 0 && p <= last;
-        nearest = nearest * w->size[a] + (p < 0 ? 0 : p > last ? last : p);
-      }
-      for (int c = 0; c < w->n_channels; c++)
-        copy_voxel(&w->channels[c], row * w->size[2] + x, inside ? nearest : -1, nearest);
-    }
+  for (int64_t row = begin; row < end; row++) {
+    line l = line_of(w, row);
+    for (int c = 0; c < w->n_channels; c++)
+      copy_line(&w->channels[c], &l, row * w->size[2], w->size[2]);
+  }
 }
 
 /* ---- checks ---- */
