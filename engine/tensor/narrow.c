@@ -16,7 +16,7 @@ int64_t hl_fixed_take_clipped(void) {
   return atomic_exchange_explicit(&clipped, 0, memory_order_relaxed);
 }
 
-static void note_clipped(int64_t n) {
+void hl_fixed_note_clipped(int64_t n) {
   if (n > 0) atomic_fetch_add_explicit(&clipped, n, memory_order_relaxed);
 }
 
@@ -52,7 +52,7 @@ static void round_fixed(int16_t *restrict to, const float *restrict from, float 
     off += is_off(x);
     to[i] = in_range(x);
   }
-  note_clipped(off);
+  hl_fixed_note_clipped(off);
 }
 
 void hl_narrow_widen(hl_dtype t, float *to, const void *from, int64_t n) {
@@ -97,5 +97,5 @@ void hl_fixed_add(hl_dtype t, int16_t *y, const int16_t *x, hl_dtype part_type, 
     hl_narrow_widen(part_type, wide, (const uint16_t *)part + i, m);
     off += add_steps(y + i, x + i, wide, sign * scale_of(t), m);
   }
-  note_clipped(off);
+  hl_fixed_note_clipped(off);
 }

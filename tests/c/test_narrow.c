@@ -227,6 +227,100 @@ static void check_undone(const char *part_shape) {
   unref_all(3, (hl_tensor *[]){x, part, out});
 }
 
+/* ---- orthogonal matrices ---- */
+
+/* count matrices of n rows: products of rotations by up to `angle`; the first column of every
+ * second one is negated, so that its determinant is -1. */
+static void draw_orthogonal(hl_rng *r, float *q, int64_t count, int64_t n, double angle) {
+  for (int64_t m = 0; m < count; m++, q += n * n) {
+    for (int64_t i = 0; i < n * n; i++) q[i] = i % (n + 1) == 0 ? 1 : 0;
+    for (int64_t a = 0; a < n; a++)
+      for (int64_t b = a + 1; b < n; b++) {
+        double turn = angle * (2 * hl_rng_uniform(r) - 1), c = cos(turn), s = sin(turn);
+        for (int64_t k = 0; k < n; k++) {
+          double x = (double)q[a * n + k], y = (double)q[b * n + k];
+          q[a * n + k] = (float)(c * x - s * y);
+          q[b * n + k] = (float)(s * x + c * y);
+        }
+      }
+    for (int64_t k = 0; k < n && m % 2 == 1; k++) q[k * n] = -q[k * n];
+  }
+}
+
+typedef struct turning {
+  const char *x, *matrix, *there, *there_attrs, *back, *back_attrs;
+  double angle;
+  int most; /* steps between the result and that of the reference */
+} turning;
+
+/* One op and its inverse on the same matrices. */
+static void check_turning(const turning *t, hl_dtype type) {
+  hl_err e = {0};
+  hl_tensor *x = NULL, *q = NULL, *out[2] = {0}, *wide[3] = {0};
+  hl_program *p = NULL;
+  spec a, m;
+  attr_space there = {0}, back = {0};
+  hl_var in[2], y, z;
+  bool good = read_spec(t->x, &a) && read_spec(t->matrix, &m);
+  a.desc.dtype = type;
+  good = good && hl_tensor_zeros(&x, &a.desc, HL_MEM_DATA, "x", &e) == HL_OK &&
+         hl_tensor_zeros(&q, &m.desc, HL_MEM_DATA, "matrix", &e) == HL_OK;
+  hl_rng r = hl_rng_stream(seed, t->x, 0, 1);
+  const int64_t *dim = m.desc.shape.dim;
+  int rank = m.desc.shape.rank;
+  if (good) {
+    draw(&r, type, 4, hl_tensor_data(x), hl_tensor_numel(x));
+    draw_orthogonal(&r, hl_tensor_f32(q), rank == 3 ? dim[0] : 1, dim[rank - 1], t->angle);
+  }
+  const hl_op *go = hl_op_find(t->there), *come = hl_op_find(t->back);
+  good = good && hl_attrs_parse(go, t->there_attrs, &there, &e) == HL_OK &&
+         hl_attrs_parse(come, t->back_attrs, &back, &e) == HL_OK &&
+         hl_program_new(&p, false, &e) == HL_OK &&
+         hl_program_input(p, "x", &a.desc, &in[0], &e) == HL_OK &&
+         hl_program_input(p, "q", &m.desc, &in[1], &e) == HL_OK &&
+         hl_emit(p, go, &there, 2, in, 1, &y, &e) == HL_OK &&
+         hl_emit(p, come, &back, 2, (hl_var[]){y, in[1]}, 1, &z, &e) == HL_OK &&
+         hl_program_output(p, y, HL_MEM_STATE, &e) == HL_OK &&
+         hl_program_output(p, z, HL_MEM_STATE, &e) == HL_OK && hl_program_finish(p, &e) == HL_OK &&
+         hl_program_run(p, 2, (hl_tensor *[]){x, q}, 2, out, &e) == HL_OK;
+  ok(good && same_bits(x, out[1]), "%s, %s of %s, turned by %.2f: undone bit for bit %s",
+     hl_dtype_name(type), t->there, t->x, t->angle, e.msg);
+  /* What it gives is what the matrix gives. */
+  hl_call c = {.op = go, .attrs = &there, .n_in = 2};
+  good = good && hl_tensor_dense(&wide[0], x, HL_F64, HL_IMAGE, &e) == HL_OK &&
+         hl_tensor_dense(&wide[1], q, HL_F64, HL_PLAIN, &e) == HL_OK;
+  if (good) {
+    c.in[0] = *hl_tensor_desc(wide[0]);
+    c.in[1] = *hl_tensor_desc(wide[1]);
+    good = hl_call_shape(&c, &e) == HL_OK &&
+           hl_tensor_zeros(&wide[2], &c.out[0], HL_MEM_DATA, "y", &e) == HL_OK &&
+           hl_call_run(&c, wide, wide + 2, &e) == HL_OK;
+  }
+  double steps =
+      good ? ldexp(largest_difference(out[0], wide[2]), hl_dtype_fraction(type)) : INFINITY;
+  ok(steps <= t->most, "and within %.1f steps of the product %s", steps, e.msg);
+  hl_program_free(p);
+  unref_all(2, out);
+  unref_all(3, wide);
+  unref_all(2, (hl_tensor *[]){x, q});
+}
+
+static const turning turnings[] = {
+    {"2x16x5x6x7 image", "16x16", "mix", NULL, "mix", "transpose=1", 0, 0},
+    {"2x16x5x6x7 image", "16x16", "mix", NULL, "mix", "transpose=1", 0.02, 4},
+    {"1x16x5x6x37 image", "16x16", "mix", "transpose=1", "mix", NULL, 0.3, 4},
+    {"1x7x5x6x7 image", "7x7", "mix", NULL, "mix", "transpose=1", 3, 4},
+    {"1x2x5x6x7 image", "2x2", "mix", NULL, "mix", "transpose=1", 3, 4},
+    {"1x1x2x3x4 image", "1x1", "mix", NULL, "mix", "transpose=1", 0, 0},
+    {"1x64x3x3x3 image", "64x64", "mix", NULL, "mix", "transpose=1", 0.01, 4},
+    {"2x5x4x6x140 image", "5x8x8", "resample_down", NULL, "resample_up", NULL, 1, 4},
+    {"1x3x4x6x10 image", "3x8x8", "resample_down", NULL, "resample_up", NULL, 0, 0},
+    {"1x4x3x6x10 image", "4x4x4", "resample_down", "stride=1,2,2", "resample_up", "stride=1,2,2", 3,
+     4},
+    {"1x12x3x4x70 image", "2x6x6", "resample_up", "stride=3,1,2", "resample_down", "stride=3,1,2",
+     2, 4},
+};
+
 /* What is cut off is told by place. */
 static void check_places(void) {
   hl_err e = {0};
@@ -275,6 +369,10 @@ int main(void) {
   check_undone("2x3x7x9x11 image bf16");
   check_undone("3x1x1x1 bf16");
   check_undone("2x3x7x9x11 bf16");
+  for (size_t i = 0; i < sizeof turnings / sizeof *turnings; i++) {
+    check_turning(&turnings[i], HL_Q8);
+    check_turning(&turnings[i], HL_Q10);
+  }
   check_places();
   return tap_done();
 }

@@ -36,8 +36,10 @@ void hl_narrow_round(hl_dtype t, void *to, const float *from, int64_t n);
 void hl_fixed_add(hl_dtype t, int16_t *y, const int16_t *x, hl_dtype part_type, const void *part,
                   float sign, int64_t n);
 
-/* How many numbers were cut off since the last call, in all threads together. */
+/* How many numbers were cut off since the last call, in all threads together. Who cuts off numbers
+ * by other means than these functions notes how many. */
 int64_t hl_fixed_take_clipped(void);
+void hl_fixed_note_clipped(int64_t n);
 
 #ifdef __cplusplus
 }

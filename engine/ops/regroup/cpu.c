@@ -32,7 +32,6 @@ static bool in_pairs(const hl_call *c) {
 static hl_deal pairs_of(hl_tensor *const *t, int n) {
   hl_deal d = hl_deal_of(t, n);
   for (int i = 0; i < n; i++) {
-    d.data[i] = hl_tensor_data(t[i]);
     d.channels[i] /= 2;
     d.first[i] /= 2;
   }
