@@ -321,6 +321,21 @@ static int l_run(lua_State *L) {
   return 1;
 }
 
+/* p:clipped() -> { [place] = fixed-point numbers that were cut off there in the last run } */
+static int l_clipped(lua_State *L) {
+  const hl_program *p = check_program(L, 1);
+  const char *path;
+  int64_t count;
+  lua_newtable(L);
+  for (int at = 0; hl_program_clipped(p, &at, &path, &count);) {
+    lua_getfield(L, -1, path); /* a place that was entered twice */
+    lua_pushinteger(L, (lua_Integer)count + lua_tointeger(L, -1));
+    lua_setfield(L, -3, path);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
 static int l_plan(lua_State *L) {
   hl_plan plan;
   hl_err e = {0};
@@ -411,6 +426,7 @@ void hll_open_program(lua_State *L) {
                                      {"finish", l_finish},
                                      {"run", l_run},
                                      {"plan", l_plan},
+                                     {"clipped", l_clipped},
                                      {"listing", l_listing},
                                      {NULL, NULL}};
   static const luaL_Reg value_methods[] = {

@@ -36,7 +36,9 @@ static int release(lua_State *L) {
 static hl_dtype check_dtype(lua_State *L, const char *name) {
   hl_dtype t = hl_dtype_by_name(name);
   if (t == HL_DTYPES)
-    luaL_error(L, "unknown element type '%s' (known: f32, f64, bf16, i32, i16, u8)", name);
+    luaL_error(L,
+               "unknown element type '%s' (known: f32, f64, bf16, i32, i16, u8, q10, q9, q8, q7)",
+               name);
   return t;
 }
 

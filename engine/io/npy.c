@@ -1,6 +1,7 @@
 #include <hilum/npy.h>
 
 #include <hilum/disk.h>
+#include <hilum/narrow.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -297,7 +298,7 @@ static hl_status write_plain(const char *path, const hl_tensor *t, hl_err *e) {
 }
 
 hl_status hl_npy_write(const char *path, hl_tensor *t, hl_err *e) {
-  hl_dtype type = hl_tensor_dtype(t) == HL_BF16 ? HL_F32 : hl_tensor_dtype(t);
+  hl_dtype type = hl_dtype_is_narrow(hl_tensor_dtype(t)) ? HL_F32 : hl_tensor_dtype(t);
   hl_tensor *plain;
   HL_TRY(hl_tensor_dense(&plain, t, type, HL_PLAIN, e));
   hl_status status = write_plain(path, plain, e);

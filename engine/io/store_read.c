@@ -394,6 +394,10 @@ static hl_status read_elements(const array *a, hl_tensor *t, hl_err *e) {
   case HL_I32:
     if (is_wide(a->type)) return read_narrowed(a, t, e);
     return array_read(a, H5T_NATIVE_INT32, hl_tensor_data(t), e);
+  case HL_Q10:
+  case HL_Q9:
+  case HL_Q8:
+  case HL_Q7:
   case HL_DTYPES:
     break;
   }

@@ -1,5 +1,7 @@
 #include "store_hdf5.h"
 
+#include <hilum/narrow.h>
+
 #include <string.h>
 
 enum {
@@ -176,6 +178,10 @@ static void tensor_types(hl_dtype t, hid_t *file, hid_t *memory) {
   case HL_U8:
     *file = H5T_STD_U8LE, *memory = H5T_NATIVE_UINT8;
     return;
+  case HL_Q10:
+  case HL_Q9:
+  case HL_Q8:
+  case HL_Q7:
   case HL_DTYPES:
     break;
   }
@@ -185,6 +191,7 @@ static void tensor_types(hl_dtype t, hid_t *file, hid_t *memory) {
 hl_status hl_store_put_tensor(hl_store *s, const char *path, hl_tensor *t, hl_err *e) {
   HL_TRY(make_room(s, path, e));
   hl_dtype dtype = hl_tensor_dtype(t);
+  if (hl_dtype_is_fixed(dtype)) dtype = HL_F32; /* which holds the same numbers */
   hl_tensor *plain;
   HL_TRY(hl_tensor_dense(&plain, t, dtype, HL_PLAIN, e));
   content c = {.shape = *hl_tensor_shape(plain), .data = hl_tensor_data(plain)};

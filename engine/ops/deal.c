@@ -77,7 +77,9 @@ hl_status hl_deal_arriving(const hl_vjp *v, hl_var any, const hl_desc *from, hl_
   const hl_call *c = v->call;
   for (int i = 0; i < c->n_out; i++) {
     dout[i] = v->dout[i];
-    if (dout[i] == HL_NO_VAR) HL_TRY(hl_vjp_zeros(v, any, from, &c->out[i], &dout[i], e));
+    hl_desc like = c->out[i];
+    like.dtype = hl_dtype_of_gradient(like.dtype);
+    if (dout[i] == HL_NO_VAR) HL_TRY(hl_vjp_zeros(v, any, from, &like, &dout[i], e));
   }
   return HL_OK;
 }

@@ -40,6 +40,13 @@ bool hl_deal_needs(const hl_vjp *v, int first, int n);
 
 /* ---- kernels ---- */
 
+/* Do all images that a call takes and gives lie on one fixed-point grid? */
+static inline bool hl_deal_is_fixed(const hl_call *c, int n_in) {
+  bool all = hl_dtype_is_fixed(c->in[0].dtype);
+  for (int i = 0; i < n_in; i++) all = all && c->in[i].dtype == c->in[0].dtype;
+  return all;
+}
+
 typedef struct hl_deal {
   int n;
   int64_t total; /* channels */
@@ -48,10 +55,11 @@ typedef struct hl_deal {
   int64_t first[DEAL_MOST]; /* channel of the joined images with which each begins */
 } hl_deal;
 
+/* Of f32 images; of others `data` is not what its type says. */
 static inline hl_deal hl_deal_of(hl_tensor *const *t, int n) {
   hl_deal d = {.n = n};
   for (int i = 0; i < n; i++) {
-    d.data[i] = hl_tensor_f32(t[i]);
+    d.data[i] = hl_tensor_data(t[i]);
     d.channels[i] = hl_tensor_shape(t[i])->dim[AXIS_C];
     d.first[i] = d.total;
     d.total += d.channels[i];
@@ -89,6 +97,16 @@ static inline void hl_deal_gather(const hl_deal *d, int64_t voxel, int64_t n, fl
   for (int i = 0; i < d->n; i++)
     hl_copy_rows(rows + d->first[i], step, d->data[i] + voxel * d->channels[i], d->channels[i],
                  d->channels[i], n);
+}
+
+/* Where channel `channel` of the joined fixed-point images has voxel `voxel`; *step is the way to
+ * the next voxel. */
+static inline int16_t *hl_deal_fixed_at(const hl_deal *d, int64_t voxel, int64_t channel,
+                                        int64_t *step) {
+  int i = d->n - 1;
+  while (channel < d->first[i]) i--;
+  *step = d->channels[i];
+  return (int16_t *)(void *)d->data[i] + voxel * *step + channel - d->first[i];
 }
 
 static inline void hl_deal_scatter(const hl_deal *d, int64_t voxel, int64_t n,

@@ -176,7 +176,7 @@ static void tiles(int64_t begin, int64_t end, void *ctx) {
 
 void hl_move_run(const hl_move *m, const hl_tensor *from, int64_t from_first, const hl_tensor *to,
                  int64_t to_first) {
-  job j = {.half = hl_tensor_dtype(from) == HL_BF16,
+  job j = {.half = hl_dtype_size(hl_tensor_dtype(from)) == 2,
            .from = hl_tensor_data(from),
            .to = hl_tensor_data(to)};
   j.from = from_at(&j, from_first);

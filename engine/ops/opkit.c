@@ -24,11 +24,12 @@ hl_dtype hl_call_dtype(const hl_call *c) {
 hl_status hl_rule_types(const hl_call *c, hl_err *e) {
   int lead = leading_input(c);
   hl_dtype first = c->in[lead].dtype;
-  if (first != HL_F32 && first != HL_F64 && first != HL_BF16)
+  if (first != HL_F32 && first != HL_F64 && !hl_dtype_is_narrow(first))
     return hl_fail(e, HL_ETYPE, "takes f32, f64 or bf16, not %s", hl_dtype_name(first));
   for (int i = 0; i < c->n_in; i++) {
     hl_dtype has = c->in[i].dtype, want = hl_op_dtype(c->op, i, c->n_in, first);
     if (has == want) continue;
+    if (c->op->mixes_narrow && hl_dtype_is_narrow(has) && hl_dtype_is_narrow(want)) continue;
     if (want == first)
       return hl_fail(e, HL_ETYPE,
                      "all inputs must have one element type, but input %d is %s and input %d is %s",

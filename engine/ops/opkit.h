@@ -4,6 +4,7 @@
 #ifndef HILUM_OPKIT_H
 #define HILUM_OPKIT_H
 
+#include <hilum/narrow.h>
 #include <hilum/op.h>
 
 /* Every op of the table by its name: hl_op_conv, hl_op_sum, … */
@@ -16,8 +17,8 @@ enum { AXIS_N, AXIS_C, AXIS_Z, AXIS_Y, AXIS_X, IMAGE_AXES };
 
 /* ---- checks: input i, called `name` in messages ---- */
 
-/* All inputs have one element type, f32, f64 or bf16; beside bf16 those that the op keeps in f32
- * are f32. */
+/* All inputs have one element type, f32, f64, bf16 or fixed point; beside narrow ones those that
+ * the op keeps in f32 are f32. */
 HL_MUST_CHECK hl_status hl_rule_types(const hl_call *c, hl_err *e);
 /* An image (rank 5, image layout) that is not empty. */
 HL_MUST_CHECK hl_status hl_rule_image(const hl_call *c, int i, const char *name, hl_err *e);
@@ -34,9 +35,9 @@ HL_MUST_CHECK hl_status hl_rule_is(const hl_call *c, int i, const char *name, co
 
 /* ---- descriptions ---- */
 
-/* What is kept beside tensors of type t: f32 beside bf16, else t. */
+/* What is kept beside tensors of type t: f32 beside narrow ones, else t. */
 static inline hl_dtype hl_kept_dtype(hl_dtype t) {
-  return t == HL_BF16 ? HL_F32 : t;
+  return hl_dtype_is_narrow(t) ? HL_F32 : t;
 }
 /* The element type of a call: that of its first input that is not kept in f32. */
 hl_dtype hl_call_dtype(const hl_call *c);

@@ -1,6 +1,7 @@
 #include "strided.h"
 
 #include <hilum/bf16.h>
+#include <hilum/narrow.h>
 
 #include <string.h>
 
@@ -86,7 +87,7 @@ static bool is_dense(const hl_walk *w, int operand) {
 }
 
 /* FILL_ROW: n elements of one row: a copy, one number repeated, or every stride-th. FILL: rows. */
-#define WALK_FILL(NAME, ROW, FROM, VALUE)                                                          \
+#define WALK_FILL(LINKAGE, NAME, ROW, FROM, VALUE)                                                 \
   static void ROW(float *restrict to, const FROM *restrict from, int64_t stride, int64_t n) {      \
     if (stride == 1) {                                                                             \
       for (int64_t i = 0; i < n; i++) to[i] = VALUE(from[i]);                                      \
@@ -97,8 +98,8 @@ static bool is_dense(const hl_walk *w, int operand) {
       for (int64_t i = 0; i < n; i++) to[i] = VALUE(from[i * stride]);                             \
     }                                                                                              \
   }                                                                                                \
-  void NAME(const hl_walk *w, int operand, const FROM *data, int64_t begin, int64_t n,             \
-            float *to) {                                                                           \
+  LINKAGE void NAME(const hl_walk *w, int operand, const FROM *data, int64_t begin, int64_t n,     \
+                    float *to) {                                                                   \
     const int64_t *stride = w->stride[operand];                                                    \
     int inner = w->rank - 1;                                                                       \
     int64_t at[HL_MAX_RANK], rest = begin, offset = 0;                                             \
@@ -121,8 +122,20 @@ static bool is_dense(const hl_walk *w, int operand) {
       }                                                                                            \
     }                                                                                              \
   }
-WALK_FILL(hl_walk_fill, row_f32, float, )
-WALK_FILL(hl_walk_fill_bf16, row_bf16, uint16_t, hl_bf16_widen)
+WALK_FILL(, hl_walk_fill, row_f32, float, )
+WALK_FILL(static, fill_bf16, row_bf16, uint16_t, hl_bf16_widen)
+WALK_FILL(static, fill_steps, row_steps, int16_t, (float))
+
+void hl_walk_fill_narrow(const hl_walk *w, int operand, hl_dtype t, const void *data, int64_t begin,
+                         int64_t n, float *to) {
+  if (t == HL_BF16) {
+    fill_bf16(w, operand, data, begin, n, to);
+    return;
+  }
+  float step = 1 / (float)(1 << hl_dtype_fraction(t));
+  fill_steps(w, operand, data, begin, n, to);
+  for (int64_t i = 0; i < n; i++) to[i] *= step;
+}
 
 void hl_reader_open(hl_reader *r, const hl_walk *w, int operand, const float *data) {
   r->walk = w;

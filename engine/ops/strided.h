@@ -44,9 +44,9 @@ const float *hl_reader_get(hl_reader *r, int64_t begin, int64_t n);
 /* The same written to `to`, any n. */
 void hl_walk_fill(const hl_walk *w, int operand, const float *data, int64_t begin, int64_t n,
                   float *to);
-/* The same from bf16. */
-void hl_walk_fill_bf16(const hl_walk *w, int operand, const uint16_t *data, int64_t begin,
-                       int64_t n, float *to);
+/* The same from narrow numbers of type t. */
+void hl_walk_fill_narrow(const hl_walk *w, int operand, hl_dtype t, const void *data, int64_t begin,
+                         int64_t n, float *to);
 
 /* y = f(a, b) over n contiguous elements; y may be a or b. */
 typedef void (*hl_combine)(const float *a, const float *b, float *y, int64_t n);

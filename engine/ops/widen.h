@@ -1,15 +1,15 @@
-/* Calls with bf16 tensors for kernels that know f32 alone: the tensors are widened into scratch,
- * the kernel runs in f32, its results are rounded.
+/* Calls with narrow tensors (bf16, fixed point) for kernels that know f32 alone: the tensors are
+ * widened into scratch, the kernel runs in f32, its results are rounded.
  *
  * Kernels that have a `stretch` go through their tensors in stretches that stay in the first-level
- * cache; ops that can be computed by slabs need f32 room for slabs. Other ops have all their bf16
+ * cache; ops that can be computed by slabs need f32 room for slabs. Other ops have all their narrow
  * tensors beside them in f32 for as long as they run. Private to engine/ops. */
 #ifndef HILUM_OPS_WIDEN_H
 #define HILUM_OPS_WIDEN_H
 
 #include <hilum/op.h>
 
-/* True if the call has bf16 tensors that kernel k does not take. */
+/* True if the call has narrow tensors that kernel k does not take. */
 bool hl_widen_needed(const hl_call *c, const hl_kernel *k);
 
 /* Bytes of scratch: what the kernel needs and the tensors in f32. */

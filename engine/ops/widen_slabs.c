@@ -31,9 +31,9 @@ static int64_t fewest_slices(const hl_call *c) {
   return fewest;
 }
 
-/* An image of the call's batch whose slices come in whole units, or not bf16. */
+/* An image of the call's batch whose slices come in whole units, or not narrow. */
 static bool can_cut(const hl_desc *d, const hl_desc *first, int64_t units) {
-  if (!is_image(d)) return d->dtype != HL_BF16;
+  if (!is_image(d)) return !hl_dtype_is_narrow(d->dtype);
   return d->shape.dim[AXIS_N] == first->shape.dim[AXIS_N] && d->shape.dim[AXIS_Z] % units == 0;
 }
 
@@ -59,7 +59,7 @@ static hl_desc part_of(const hl_desc *d, int64_t units, int64_t thick) {
 }
 
 static hl_desc widened(hl_desc d) {
-  if (d.dtype == HL_BF16) d.dtype = HL_F32;
+  if (hl_dtype_is_narrow(d.dtype)) d.dtype = HL_F32;
   return d;
 }
 
@@ -98,10 +98,10 @@ static hl_status lay_out(cut *k, const hl_call *c, const hl_kernel *kernel, hl_e
   set_thickness(k, thick);
   if (kernel->workspace != NULL) HL_TRY(kernel->workspace(&k->slab, &full, e));
   for (int i = 0; i < c->n_in; i++)
-    if (c->in[i].dtype == HL_BF16) k->in[i] = claim(k, &k->slab.in[i]);
+    if (hl_dtype_is_narrow(c->in[i].dtype)) k->in[i] = claim(k, &k->slab.in[i]);
   for (int i = 0; i < c->n_out; i++) {
     bool summed = !is_image(&c->out[i]);
-    if (summed || c->out[i].dtype == HL_BF16) k->out[i] = claim(k, &k->slab.out[i]);
+    if (summed || hl_dtype_is_narrow(c->out[i].dtype)) k->out[i] = claim(k, &k->slab.out[i]);
     if (summed) k->sum[i] = claim(k, &k->slab.out[i]);
   }
   k->own = k->bytes;
@@ -148,7 +148,7 @@ typedef struct tensors {
 static hl_status open_inputs(const cut *k, hl_tensor *const *in, int64_t sample, int64_t unit,
                              char *work, tensors *t, hl_err *e) {
   for (int i = 0; i < k->slab.n_in; i++) {
-    if (k->whole->in[i].dtype != HL_BF16) {
+    if (!hl_dtype_is_narrow(k->whole->in[i].dtype)) {
       HL_TRY(slab_in_place(k, in[i], sample, unit, &t->in[i], e));
       continue;
     }
@@ -161,7 +161,7 @@ static hl_status open_inputs(const cut *k, hl_tensor *const *in, int64_t sample,
 static hl_status open_outputs(const cut *k, hl_tensor *const *out, int64_t sample, int64_t unit,
                               char *work, tensors *t, hl_err *e) {
   for (int i = 0; i < k->slab.n_out; i++)
-    if (is_image(&k->whole->out[i]) && k->whole->out[i].dtype != HL_BF16)
+    if (is_image(&k->whole->out[i]) && !hl_dtype_is_narrow(k->whole->out[i].dtype))
       HL_TRY(slab_in_place(k, out[i], sample, unit, &t->out[i], e));
     else
       HL_TRY(hl_tensor_borrow(&t->out[i], &k->slab.out[i], work + k->out[i], e));
@@ -179,7 +179,7 @@ static hl_status close_outputs(const cut *k, hl_tensor *const *out, int64_t samp
     if (!is_image(d))
       add_to((float *)(void *)(work + k->sum[i]), hl_tensor_f32(t->out[i]),
              hl_shape_numel(&d->shape), sample == 0 && unit == 0);
-    else if (d->dtype == HL_BF16)
+    else if (hl_dtype_is_narrow(d->dtype))
       HL_TRY(convert(k, out[i], sample, unit, t->out[i], false, e));
   }
   return HL_OK;

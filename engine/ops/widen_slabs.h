@@ -1,5 +1,5 @@
 /* Widening (widen.h) of calls that can be computed slab by slab of z: scratch holds one slab of
- * each bf16 image in f32 instead of the whole. Private to engine/ops. */
+ * each narrow image in f32 instead of the whole. Private to engine/ops. */
 #ifndef HILUM_OPS_WIDEN_SLABS_H
 #define HILUM_OPS_WIDEN_SLABS_H
 

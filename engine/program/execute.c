@@ -143,8 +143,10 @@ static hl_status run_node(run *r, int i, hl_err *e) {
   hl_call c;
   hl_node_call(p, n, &c);
   char *arena = hl_tensor_data(p->arena);
-  return hl_call_execute(&c, in, out, n->scratch < 0 ? NULL : arena + p->slots[n->scratch].offset,
-                         e);
+  hl_status s =
+      hl_call_execute(&c, in, out, n->scratch < 0 ? NULL : arena + p->slots[n->scratch].offset, e);
+  p->scopes[n->scope].clipped += hl_fixed_take_clipped();
+  return s;
 }
 
 static hl_status run_chain(run *r, const chain *c, hl_err *e) {
@@ -263,6 +265,8 @@ hl_status hl_program_run(hl_program *p, int n_in, hl_tensor *const *in, int n_ou
   if (s == HL_OK) {
     run r = {p, hl_ledger_main(), p->values};
     s = feed(&r, n_in, in, e);
+    for (int i = 0; i < p->n_scopes; i++) p->scopes[i].clipped = 0;
+    (void)hl_fixed_take_clipped(); /* what came before is not this run's */
     if (s == HL_OK) s = run_all(&r, e);
     for (int i = 0; i < n_out && s == HL_OK; i++)
       out[i] = hl_tensor_ref(value_of(&r, p->outputs[i]));

@@ -173,7 +173,9 @@ static hl_status pull_block(sweep *w, int index, hl_err *e) {
 static hl_status bind_filled(hl_program *p, hl_var v, double value, const char *name, hl_var *out,
                              hl_err *e) {
   hl_tensor *t;
-  HL_TRY(hl_tensor_zeros(&t, &p->vars[v].desc, HL_MEM_STATE, "a constant gradient", e));
+  hl_desc d = p->vars[v].desc;
+  d.dtype = hl_dtype_of_gradient(d.dtype);
+  HL_TRY(hl_tensor_zeros(&t, &d, HL_MEM_STATE, "a constant gradient", e));
   hl_status s = hl_tensor_fill(t, value, e);
   if (s == HL_OK) s = hl_program_bind(p, name, t, false, out, e);
   hl_tensor_unref(t);

@@ -2,6 +2,7 @@
 #ifndef HILUM_PROGRAM_INTERNAL_H
 #define HILUM_PROGRAM_INTERNAL_H
 
+#include <hilum/narrow.h>
 #include <hilum/program.h>
 
 typedef enum var_kind {
@@ -75,6 +76,7 @@ typedef struct slot {
 typedef struct place {
   char *path; /* full: "model[2].level[3]"; place 0 is "" */
   int32_t outer;
+  int64_t clipped; /* fixed-point numbers cut off there in the last run */
 } place;
 
 struct hl_program {

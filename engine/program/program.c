@@ -35,7 +35,7 @@ hl_status hl_program_new(hl_program **out, bool live, hl_err *e) {
   p->live = live;
   p->open_block = -1;
   hl_status s = hl_reserve((void **)&p->scopes, 0, &p->cap_scopes, sizeof *p->scopes, e);
-  if (s == HL_OK && (p->scopes[0] = (place){hl_host_strdup(""), 0}).path == NULL)
+  if (s == HL_OK && (p->scopes[0] = (place){hl_host_strdup(""), 0, 0}).path == NULL)
     s = hl_fail(e, HL_ENOMEM, "no memory for a program");
   if (s != HL_OK) {
     hl_program_free(p);
@@ -89,7 +89,7 @@ hl_status hl_program_enter(hl_program *p, const char *name, hl_err *e) {
   char *path = hl_host_calloc(size, 1);
   if (path == NULL) return hl_fail(e, HL_ENOMEM, "no memory for the name '%s'", name);
   snprintf(path, size, "%s%s%s", outer, outer[0] == '\0' || name[0] == '[' ? "" : ".", name);
-  p->scopes[p->n_scopes] = (place){path, p->scope};
+  p->scopes[p->n_scopes] = (place){path, p->scope, 0};
   p->scope = p->n_scopes++;
   return HL_OK;
 }
@@ -421,6 +421,18 @@ hl_status hl_again_end(hl_program *p, hl_err *e) {
   p->again[p->n_again - 1].end = p->n_nodes;
   p->again_open = false;
   return HL_OK;
+}
+
+/* ---- fixed-point numbers that left their range ---- */
+
+bool hl_program_clipped(const hl_program *p, int *at, const char **path, int64_t *count) {
+  for (; *at < p->n_scopes; ++*at) {
+    if (p->scopes[*at].clipped == 0) continue;
+    *path = p->scopes[*at].path;
+    *count = p->scopes[(*at)++].clipped;
+    return true;
+  }
+  return false;
 }
 
 /* ---- listing ---- */

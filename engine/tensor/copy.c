@@ -1,6 +1,7 @@
 #include "internal.h"
 
 #include <hilum/bf16.h>
+#include <hilum/narrow.h>
 #include <hilum/parallel.h>
 
 #include <math.h>
@@ -26,6 +27,11 @@ static double load(const char *data, hl_dtype t, int64_t i) {
     return ((const int16_t *)data)[i];
   case HL_U8:
     return ((const uint8_t *)data)[i];
+  case HL_Q10:
+  case HL_Q9:
+  case HL_Q8:
+  case HL_Q7:
+    return ldexp(((const int16_t *)data)[i], -hl_dtype_fraction(t));
   case HL_DTYPES:
     break;
   }
@@ -52,16 +58,27 @@ static void save(char *data, hl_dtype t, int64_t i, double v) {
   case HL_U8:
     ((uint8_t *)data)[i] = (uint8_t)saturated(v, 0, UINT8_MAX);
     break;
+  case HL_Q10:
+  case HL_Q9:
+  case HL_Q8:
+  case HL_Q7:
+    hl_narrow_round(t, (int16_t *)data + i, &(float){(float)v}, 1);
+    break;
   case HL_DTYPES:
     break;
   }
 }
 
+typedef struct copy_job copy_job;
+
 /* n elements that lie `ds` and `ss` apart. */
-typedef void (*row_body)(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n);
+typedef void (*row_body)(const copy_job *j, char *dst, int64_t ds, const char *src, int64_t ss,
+                         int64_t n);
 
 #define ROW(NAME, TO, FROM, CONVERT)                                                               \
-  static void NAME(char *dst, int64_t ds, const char *src, int64_t ss, int64_t n) {                \
+  static void NAME(const copy_job *j, char *dst, int64_t ds, const char *src, int64_t ss,          \
+                   int64_t n) {                                                                    \
+    (void)j;                                                                                       \
     TO *to = (TO *)(void *)dst;                                                                    \
     const FROM *from = (const FROM *)(const void *)src;                                            \
     if (ds == 1 && ss == 1)                                                                        \
@@ -70,25 +87,53 @@ typedef void (*row_body)(char *dst, int64_t ds, const char *src, int64_t ss, int
       for (int64_t i = 0; i < n; i++) to[i * ds] = CONVERT(from[i * ss]);                          \
   }
 ROW(row_f32, float, float, )
-ROW(row_bf16, uint16_t, uint16_t, )
+ROW(row_half, uint16_t, uint16_t, )
 ROW(row_widen, float, uint16_t, hl_bf16_widen)
 ROW(row_round, uint16_t, float, hl_bf16_round)
 
-/* The loop of two types that networks compute in; NULL for others. */
-static row_body row_of(hl_dtype to, hl_dtype from) {
-  if (to == HL_F32) return from == HL_F32 ? row_f32 : from == HL_BF16 ? row_widen : NULL;
-  if (to == HL_BF16) return from == HL_BF16 ? row_bf16 : from == HL_F32 ? row_round : NULL;
-  return NULL;
-}
-
-typedef struct copy_job {
+struct copy_job {
   char *dst;
   const char *src;
   hl_dtype dst_type, src_type;
   row_body row; /* NULL: element by element through f64 */
   hl_shape shape;
   int64_t dst_stride[HL_MAX_RANK], src_stride[HL_MAX_RANK];
-} copy_job;
+};
+
+/* Where fixed point is involved: through f32, a block at a time. */
+static void row_fixed(const copy_job *j, char *dst, int64_t ds, const char *src, int64_t ss,
+                      int64_t n) {
+  enum { BLOCK = 1024 };
+  float wide[BLOCK];
+  uint16_t half[BLOCK];
+  for (int64_t at = 0; at < n; at += BLOCK) {
+    int64_t m = n - at < BLOCK ? n - at : BLOCK;
+    if (j->src_type == HL_F32) {
+      row_f32(j, (char *)wide, 1, src + at * ss * 4, ss, m);
+    } else {
+      row_half(j, (char *)half, 1, src + at * ss * 2, ss, m);
+      hl_narrow_widen(j->src_type, wide, half, m);
+    }
+    if (j->dst_type == HL_F32) {
+      row_f32(j, dst + at * ds * 4, ds, (const char *)wide, 1, m);
+    } else {
+      hl_narrow_round(j->dst_type, half, wide, m);
+      row_half(j, dst + at * ds * 2, ds, (const char *)half, 1, m);
+    }
+  }
+}
+
+static bool in_networks(hl_dtype t) {
+  return t == HL_F32 || hl_dtype_is_narrow(t);
+}
+
+/* The loop of two types that networks compute in; NULL for others. */
+static row_body row_of(hl_dtype to, hl_dtype from) {
+  if (!in_networks(to) || !in_networks(from)) return NULL;
+  if (to == from) return to == HL_F32 ? row_f32 : row_half;
+  if (hl_dtype_is_fixed(to) || hl_dtype_is_fixed(from)) return row_fixed;
+  return to == HL_F32 ? row_widen : row_round;
+}
 
 /* Puts the axes in the order of the target's memory, so that rows are long where it is written. */
 static void sort_axes(copy_job *j) {
@@ -125,7 +170,7 @@ static void copy_rows(int64_t begin, int64_t end, void *ctx) {
     int64_t d, s;
     row_start(j, row, &d, &s);
     if (j->row != NULL)
-      j->row(j->dst + d * dst_size, ds, j->src + s * src_size, ss, n);
+      j->row(j, j->dst + d * dst_size, ds, j->src + s * src_size, ss, n);
     else
       for (int64_t i = 0; i < n; i++)
         save(j->dst, j->dst_type, d + i * ds, load(j->src, j->src_type, s + i * ss));
@@ -135,7 +180,7 @@ static void copy_rows(int64_t begin, int64_t end, void *ctx) {
 /* Elements in the order of both memories. */
 static void copy_stretch(int64_t begin, int64_t end, void *ctx) {
   const copy_job *j = ctx;
-  j->row(j->dst + begin * (int64_t)hl_dtype_size(j->dst_type), 1,
+  j->row(j, j->dst + begin * (int64_t)hl_dtype_size(j->dst_type), 1,
          j->src + begin * (int64_t)hl_dtype_size(j->src_type), 1, end - begin);
 }
 

@@ -7,8 +7,9 @@ static const struct {
   const char *name;
   size_t size;
 } dtypes[HL_DTYPES] = {
-    [HL_F32] = {"f32", 4}, [HL_F64] = {"f64", 8}, [HL_BF16] = {"bf16", 2},
-    [HL_I32] = {"i32", 4}, [HL_I16] = {"i16", 2}, [HL_U8] = {"u8", 1},
+    [HL_F32] = {"f32", 4}, [HL_F64] = {"f64", 8}, [HL_BF16] = {"bf16", 2}, [HL_I32] = {"i32", 4},
+    [HL_I16] = {"i16", 2}, [HL_U8] = {"u8", 1},   [HL_Q10] = {"q10", 2},   [HL_Q9] = {"q9", 2},
+    [HL_Q8] = {"q8", 2},   [HL_Q7] = {"q7", 2},
 };
 
 size_t hl_dtype_size(hl_dtype t) {

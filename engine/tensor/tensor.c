@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include <hilum/narrow.h>
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -204,6 +206,9 @@ int32_t *hl_tensor_i32(const hl_tensor *t) {
 }
 int16_t *hl_tensor_i16(const hl_tensor *t) {
   return typed(t, HL_I16);
+}
+int16_t *hl_tensor_fixed(const hl_tensor *t) {
+  return hl_dtype_is_fixed(t->desc.dtype) ? hl_tensor_data(t) : NULL;
 }
 uint8_t *hl_tensor_u8(const hl_tensor *t) {
   return typed(t, HL_U8);

@@ -97,7 +97,7 @@ function archived.model(run, spec, path, which, size)
   if not weights then
     return nil, problem.new("format", string.format("%s: holds no %s weights: no epoch was complete", path, which))
   end
-  local net = model.new(spec.model, { seed = spec.seed })
+  local net = model.new(spec.model, { seed = spec.seed, precision = spec.train.precision })
   local fine, err = pcall(function()
     net:draw { size = size } -- parameters come to life when the network is traced
     net:load_weights(weights)

@@ -25,27 +25,29 @@ local function activations(ledger)
 end
 
 local function run_steps(step, batch, o)
-  local seconds, losses = {}, {}
+  local seconds, losses, clipped = {}, {}, 0
   for i = 1, o.steps do
     local t = engine.clock()
     local result, err = step:run(batch, i > 1 and o.profile and o.profile.observe or nil)
     if not result then error(problem.of(err), 0) end
     losses[i] = result.loss
+    for _, count in pairs(result.clipped) do clipped = clipped + count end
     result.probability:free() -- as training does: the next step's own takes its place
     step:update(1e-3)
     seconds[i] = engine.clock() - t
     if o.each then o.each(i, seconds[i], losses[i]) end
   end
-  return seconds, losses
+  return seconds, losses, clipped
 end
 
 --- Runs steps of forward pass, loss, backward pass and Adam. o: { net = layer, size = { z, y, x }, n = images in a
---- batch, batch = function() their tensors (default: random), loss, steps, budget = bytes, each = function(i, seconds,
---- loss) after each step, profile = a profile of all steps but the first }. "Start" is when net, input and truth exist.
---- Returns { parameters, seconds, seconds_per_step, loss, peak_rss_bytes, peak_above_start_bytes, start_peak_rss_bytes,
---- start_ledger_bytes, peak_ledger_bytes, peak_ledger_activation_bytes, planned_bytes, planned_where }; raises.
+--- batch, batch = function() their tensors (default: random), precision, loss, steps, budget = bytes,
+--- each = function(i, seconds, loss) after each step, profile = a profile of all steps but the first }. "Start" is when
+--- net, input and truth exist. Returns { parameters, seconds, seconds_per_step, loss, peak_rss_bytes,
+--- peak_above_start_bytes, start_peak_rss_bytes, start_ledger_bytes, peak_ledger_bytes, peak_ledger_activation_bytes,
+--- planned_bytes, planned_where, clipped = numbers of a 16-bit state that left its range }; raises.
 function cost.of_steps(o)
-  local net = model.new(o.net, { seed = 0 })
+  local net = model.new(o.net, { seed = 0, precision = o.precision })
   net:predictor { batch = o.n, size = o.size } -- the parameters come to life
   local batch = o.batch and o.batch() or cost.random_batch(o.n, o.size)
   collectgarbage()
@@ -54,7 +56,7 @@ function cost.of_steps(o)
   local _, highest = engine.resident() -- reading a scan may have taken more than what is left of it
   local step, err = net:trainer { loss = o.loss, optim = optim.adam {}, batch = o.n, size = o.size, budget = o.budget }
   if not step then error(err, 0) end
-  local seconds, losses = run_steps(step, batch, o)
+  local seconds, losses, clipped = run_steps(step, batch, o)
   local _, peak = engine.resident()
   local ledger, plan = engine.ledger(), step:plan()
   return {
@@ -62,7 +64,7 @@ function cost.of_steps(o)
     peak_rss_bytes = peak, peak_above_start_bytes = peak - start, start_peak_rss_bytes = highest,
     start_ledger_bytes = before.all, peak_ledger_bytes = ledger.peak.all,
     peak_ledger_activation_bytes = activations(ledger), planned_bytes = plan.bytes.peak, planned_where = plan.where,
-    loss = losses,
+    loss = losses, clipped = clipped,
   }
 end
 

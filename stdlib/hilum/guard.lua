@@ -4,6 +4,7 @@
 
 local engine = require "hilum.engine"
 local builder = require "hilum.nn.builder"
+local grid = require "hilum.nn.grid"
 local steps = require "hilum.nn.steps"
 
 local op = engine.op
@@ -14,7 +15,7 @@ guard.__index = guard
 local function distance(parts, rebuilt)
   local off, size
   for i, x in ipairs(parts) do
-    local d, s = op.sum(op.square(op.sub(rebuilt[i], x))), op.sum(op.square(x))
+    local d, s = op.sum(op.square(grid.wide(op.sub(rebuilt[i], x)))), op.sum(op.square(grid.wide(x)))
     off, size = off and op.add(off, d) or d, size and op.add(size, s) or s
   end
   return op.sqrt(op.div(off, op.affine(size, { shift = 1e-30 })))
@@ -35,7 +36,7 @@ local function record(self)
   local b = builder.new(p, model.store, { training = true, steps = {}, slabs = o.slabs })
   local shape = { o.batch, model.channels, o.size[1], o.size[2], o.size[3] }
   local image = p:input("image", shape, { dtype = model.store.dtype, layout = "image" })
-  b:scope("model", function() return model.spec:build(b, image) end)
+  model:apply(b, image)
   self.places = {}
   steps.unwind(b, b.steps, {}, function(place, parts, rebuilt)
     self.places[#self.places + 1] = place

@@ -6,6 +6,7 @@ local builder = require "hilum.nn.builder"
 local codec = require "hilum.codec"
 local drawing = require "hilum.nn.drawing"
 local finite = require "hilum.finite"
+local grid = require "hilum.nn.grid"
 local loss = require "hilum.loss"
 local optim = require "hilum.optim"
 local problem = require "hilum.problem"
@@ -14,14 +15,21 @@ local op = engine.op
 local model = {}
 model.__index = model
 
---- spec: a layer value, for example hl.nn.chain { … }. o: { seed, channels = 1, dtype = "f32" }.
+--- spec: a layer value, for example hl.nn.chain { … }. o: { seed, channels = 1, dtype = "f32", precision = that }.
+--- precision = "bf16": images and their gradients are kept in 16 bits, parameters, statistics and losses in f32.
 --- Parameters come to life when the network is first traced, with start values that depend on the seed and
 --- their name alone.
 function model.new(spec, o)
   o = o or {}
-  local self = setmetatable({ spec = spec, channels = o.channels or 1 }, model)
+  local self = setmetatable({ spec = spec, channels = o.channels or 1, precision = o.precision or o.dtype or "f32" },
+    model)
   self.store = builder.store { dtype = o.dtype or "f32", seed = o.seed or 0 }
   return self
+end
+
+--- Records the network on an image, of the parameters' type, in the model's precision.
+function model:apply(b, image)
+  return b:scope("model", function() return self.spec:build(b, grid.to(image, self.precision)) end)
 end
 
 -- Records the network on an image input; returns the builder, whose heads are the predictions.
@@ -30,7 +38,7 @@ local function trace(self, batch, size, o)
   local b = builder.new(p, self.store, o)
   local options = { dtype = self.store.dtype, layout = "image" }
   b.image = p:input("image", { batch, self.channels, size[1], size[2], size[3] }, options)
-  local y = b:scope("model", function() return self.spec:build(b, b.image) end)
+  local y = self:apply(b, b.image)
   if #b.heads == 0 then b:head({ 1, 1, 1 }, y) end
   self.layers, self.remarks = b:layer_list(), b.remarks
   return b
@@ -207,6 +215,16 @@ local function count_run(self, run)
   self.model.store.step:set(1, self.steps * (self.options.accumulate or 1) + run)
 end
 
+-- Numbers that left the range of a state's grid: { [place of a level] = count }.
+local function by_level(clipped)
+  local levels = {}
+  for place, n in pairs(clipped) do
+    local level = place:gsub("%.coupling%[%d+%].*$", "")
+    levels[level] = (levels[level] or 0) + n
+  end
+  return levels
+end
+
 -- The passes; the gradients are returned, not kept.
 local function passes(self, batch, observer)
   count_run(self, self.runs + 1)
@@ -214,13 +232,16 @@ local function passes(self, batch, observer)
   if not out then return nil, err end
   local last = self.first_gradient + #self.parameters
   self.changed, self.runs = table.move(out, last + 1, #out, 1, {}), self.runs + 1
-  return read_results(self.results, out), table.move(out, self.first_gradient + 1, last, 1, {})
+  local result = read_results(self.results, out)
+  result.clipped = by_level(self.program:clipped())
+  return result, table.move(out, self.first_gradient + 1, last, 1, {})
 end
 
 --- Forward and backward pass of { image, truth, valid }, tensors { batch, 1, z, y, x }. Returns { loss,
---- scales = { { scale, loss, weight }, … }, probability }, or nil and an error with code "cancelled". An observer is
---- called after each op with { op, place, backward, seconds, input, out }, see hilum.profile; what it returns, unless
---- it is nothing, ends the run.
+--- scales = { { scale, loss, weight }, … }, probability, clipped = { [place] = numbers of a 16-bit state that left its
+--- range and were cut off } }, or nil and an error with code "cancelled". An observer is called after each op with
+--- { op, place, backward, seconds, input, out }, see hilum.profile; what it returns, unless it is nothing, ends the
+--- run.
 function trainer:run(batch, observer)
   drop_gradients(self) -- before the next ones are made
   local result, gradients = passes(self, batch, observer)
@@ -337,7 +358,7 @@ function trainer:plan()
   end
   bytes.peak, bytes.all = bytes.all + bytes.parameters + bytes.optimiser, nil
   return { parameters = count, bytes = bytes, where = plan.where, ops = plan.ops, layers = self.layers,
-    remarks = self.remarks, drawing = drawing.text(self.layers, self.model.store.dtype) }
+    remarks = self.remarks, drawing = drawing.text(self.layers, self.model.precision) }
 end
 
 -- ---- use ----
@@ -439,7 +460,7 @@ end
 --- At the prompt: as it was last traced.
 function model:__tostring()
   if not self.layers then return "a model without shapes yet: model:draw { size = { z, y, x } } says them" end
-  local lines = { drawing.text(self.layers, self.store.dtype), model.listing(self.layers) }
+  local lines = { drawing.text(self.layers, self.precision), model.listing(self.layers) }
   if lines[1] == "" then table.remove(lines, 1) end
   for _, remark in ipairs(self.remarks) do lines[#lines + 1] = remark end
   lines[#lines + 1] = string.format("%d parameters", self:parameter_count())

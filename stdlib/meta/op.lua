@@ -125,7 +125,7 @@ function op.bce(x, truth, attributes) end
 function op.broadcast(x, attributes) end
 
 ---@class (exact) hl.op.cast
----@field to string f32|f64|bf16|i32|i16|u8: element type of the result
+---@field to string f32|f64|bf16|i32|i16|u8|q10|q9|q8|q7: element type of the result
 
 ---Converts to another element type: to whole numbers by rounding to nearest, ties to even, limited to the type's range, NaN becoming 0. The gradient passes between the types with a fraction.
 ---`y = x`

@@ -4,6 +4,7 @@
 #define HILUM_TESTS_TRIAL_H
 
 #include <hilum/bf16.h>
+#include <hilum/narrow.h>
 #include <hilum/op.h>
 #include <hilum/rng.h>
 
@@ -32,7 +33,7 @@ typedef struct trial {
   const hl_op *op;
   const hl_sample *sample;
   attr_space attrs;
-  hl_dtype type; /* f32 or bf16 */
+  hl_dtype type; /* f32, bf16 or fixed point */
   int n;
   spec in[INPUTS];
   hl_tensor *wide[INPUTS], *narrow[INPUTS]; /* the same values in f64 and in the trial's type */
@@ -44,8 +45,8 @@ static inline bool read_word(const char *word, spec *s) {
     s->desc.layout = HL_IMAGE;
   } else if (strcmp(word, "f64") == 0) {
     s->desc.dtype = HL_F64;
-  } else if (strcmp(word, "bf16") == 0) {
-    s->desc.dtype = HL_BF16;
+  } else if (strcmp(word, "bf16") == 0 || strcmp(word, "q9") == 0) {
+    s->desc.dtype = hl_dtype_by_name(word);
   } else if (strspn(word, "0123456789x") == strlen(word)) {
     for (char *end = NULL; *word != '\0' && s->desc.shape.rank < HL_MAX_RANK;
          word = *end == 'x' ? end + 1 : end)
@@ -103,8 +104,13 @@ static inline void fill(hl_tensor *t, const char *domain, hl_dtype type, hl_rng 
   else
     for (int64_t i = 0; i < n; i++) x[i] = drawn(r, domain);
   for (int64_t i = 0; i < n; i++) x[i] = (double)(float)x[i];
-  for (int64_t i = 0; i < n && type == HL_BF16; i++)
-    x[i] = (double)hl_bf16_widen(hl_bf16_round((float)x[i]));
+  for (int64_t i = 0; i < n && hl_dtype_is_narrow(type); i++) {
+    float wide = (float)x[i];
+    uint16_t half;
+    hl_narrow_round(type, &half, &wide, 1);
+    hl_narrow_widen(type, &wide, &half, 1);
+    x[i] = (double)wide;
+  }
 }
 
 static inline hl_status random_tensor(hl_tensor **out, const hl_desc *like, const char *domain,
@@ -136,15 +142,16 @@ static inline hl_rng stream(const trial *t, const char *purpose, int item) {
   return hl_rng_stream(seed, name, 0, (uint32_t)item);
 }
 
-/* Reads a sample and draws its inputs, for a run in f32 or bf16. */
+/* Reads a sample and draws its inputs, for a run in f32 or a narrow type. */
 static inline bool trial_begin_in(trial *t, const hl_op *op, const hl_sample *sample,
                                   hl_dtype type) {
   memset(t, 0, sizeof *t);
   t->op = op;
   t->sample = sample;
   t->type = type;
-  snprintf(t->name, sizeof t->name, "%s/%s%s", op->name, sample->name,
-           type == HL_BF16 ? ", bf16" : "");
+  snprintf(t->name, sizeof t->name, "%s/%s%s%s", op->name, sample->name,
+           hl_dtype_is_narrow(type) ? ", " : "",
+           hl_dtype_is_narrow(type) ? hl_dtype_name(type) : "");
   hl_err e = {0};
   bool good = op->attr_size <= sizeof t->attrs;
   if (good && op->attr_size > 0) good = hl_attrs_parse(op, sample->attrs, &t->attrs, &e) == HL_OK;

@@ -51,7 +51,7 @@ static inline hl_status run_update(const hl_call *c, hl_tensor *const *in, bool 
   return kernel ? run_kernel(c, r->t, NULL, e) : hl_call_run(c, r->t, NULL, e);
 }
 
-/* Runs a trial by the reference (f64) or by the kernel (f32, bf16). */
+/* Runs a trial by the reference (f64) or by the kernel (f32 or narrow). */
 static inline hl_status run_trial(const trial *t, bool kernel, result *r, hl_err *e) {
   hl_tensor *const *in = kernel ? t->narrow : t->wide;
   memset(r, 0, sizeof *r);
@@ -62,8 +62,10 @@ static inline hl_status run_trial(const trial *t, bool kernel, result *r, hl_err
 
 static inline double value_at(const hl_tensor *t, int64_t i) {
   if (hl_tensor_dtype(t) == HL_F64) return hl_tensor_f64(t)[i];
-  if (hl_tensor_dtype(t) == HL_BF16) return (double)hl_bf16_widen(hl_tensor_bf16(t)[i]);
-  return (double)hl_tensor_f32(t)[i];
+  float wide;
+  if (!hl_dtype_is_narrow(hl_tensor_dtype(t))) return (double)hl_tensor_f32(t)[i];
+  hl_narrow_widen(hl_tensor_dtype(t), &wide, (const uint16_t *)hl_tensor_data(t) + i, 1);
+  return (double)wide;
 }
 
 static inline double largest_value(const hl_tensor *t) {

@@ -116,6 +116,27 @@ run "$HILUM" run small.lua --out cut.h5 --resume
 is "$status" 1 "a damaged archive"
 like "$stderr" "cut.h5" "is named"
 
+# In 16 bits: weights and optimiser are archived in f32, the state is none of them.
+sed "s/epochs = $epochs/epochs = 40, precision = \"bf16\"/" small.lua >narrow.lua
+run "$HILUM" run narrow.lua --out narrow.h5
+is "$status" 0 "a run in bf16"
+[ "$status" = 0 ] || diag "$stderr"
+"$HILUM" run narrow.lua --out stopped.h5 >log 2>&1 &
+job=$!
+n=0
+while ! grep -q '^epoch 2/' log && [ "$n" -lt 6000 ]; do
+  sleep 0.01
+  n=$((n + 1))
+done
+kill -9 "$job"
+wait "$job" 2>/dev/null
+run "$HILUM" run narrow.lua --out stopped.h5 --resume
+is "$status" 0 "is killed and resumed"
+like "$stdout" "^resumed +after epoch [0-9]+, step" "from where it was"
+run "$HILUM" diff narrow.h5 stopped.h5
+is "$status" 0 "and ends with the same bits"
+[ "$status" = 0 ] || diag "$stdout"
+
 sed "s/epochs = $epochs/epochs = 100000/" small.lua >long.lua
 "$HILUM" run long.lua --out held.h5 >log 2>&1 &
 job=$!

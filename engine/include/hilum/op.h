@@ -101,8 +101,9 @@ HL_MUST_CHECK hl_status hl_emit(hl_program *p, const hl_op *op, const void *attr
 typedef void (*hl_stretch)(const void *attrs, const float *const *in, float *y, int64_t n);
 
 /* Kernel of one device. Tensors are dense; out[0] may share its storage with an input that the op
- * names in `inplace`. Kernels compute f32; a call with bf16 tensors reaches those that take it, and
- * the others with these tensors widened to f32 and their results rounded (engine/ops/widen.h). */
+ * names in `inplace`. Kernels compute f32; a call with narrow tensors reaches those that take it,
+ * and the others with these tensors widened to f32 and their results rounded
+ * (engine/ops/widen.h). */
 typedef struct hl_kernel {
   /* Bytes of scratch that run needs for this call; NULL: none. */
   hl_status (*workspace)(const hl_call *c, size_t *bytes, hl_err *e);
@@ -111,6 +112,8 @@ typedef struct hl_kernel {
   hl_stretch stretch; /* the same numbers for f32; NULL: not elementwise */
   /* Does run take this call, which has bf16 tensors, as it is? NULL: never. */
   bool (*takes_bf16)(const hl_call *c);
+  /* The same of a call with fixed-point tensors. */
+  bool (*takes_fixed)(const hl_call *c);
 } hl_kernel;
 
 /* A case that drives the tests of an op. Inputs are shapes such as "2x3x4x6x8" (plain) or
@@ -140,12 +143,14 @@ struct hl_op {
   bool internal;    /* part of another op's gradient: not offered in Lua, not differentiated */
   bool constant;    /* deliberately without gradient (comparisons, sorting, …) */
   bool any_type;    /* takes every element type (cast) */
+  /* Narrow inputs (hilum/narrow.h) may be of different types; the result has that of the first. */
+  bool mixes_narrow;
   /* May the call be computed slab by slab of z, sample by sample, each image cut in proportion and
    * results that are no images summed over the slabs? Asked about calls whose first input is an
    * image; NULL: no. */
   bool (*by_slabs)(const hl_call *c);
-  /* bit i: input i is f32 where the others are bf16 (parameters, statistics, numbers of elements);
-   * HL_KEEP_LAST: so is the last one. */
+  /* bit i: input i is f32 where the others are narrow (parameters, statistics, numbers of
+   * elements); HL_KEEP_LAST: so is the last one. */
   uint32_t kept_f32;
   hl_status (*shape)(hl_call *c, hl_err *e);
   /* Slow f64 reference over row-major logical arrays, independent of every kernel. */

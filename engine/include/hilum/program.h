@@ -110,6 +110,11 @@ typedef hl_status hl_observer(void *ctx, const hl_step *step, hl_err *e);
 /* Calls fn after each op of the runs to come; NULL: nobody. An error it returns ends the run. */
 void hl_program_observe(hl_program *p, hl_observer *fn, void *ctx);
 
+/* Places where fixed-point numbers (hilum/narrow.h) left their range in the last run and were cut
+ * off, and how many, computing again on the way back included: begin with *at = 0 and go on until
+ * false. *path is borrowed. Meanwhile nothing else may compute with such numbers. */
+bool hl_program_clipped(const hl_program *p, int *at, const char **path, int64_t *count);
+
 typedef struct hl_plan {
   size_t peak[HL_MEM_CATEGORIES + 1]; /* bytes at the moment of the overall peak; last = the peak */
   char where[160];                    /* op and place in the model where it occurs */

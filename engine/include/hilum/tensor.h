@@ -16,7 +16,19 @@ extern "C" {
 
 #define HL_MAX_RANK 8
 
-typedef enum hl_dtype { HL_F32, HL_F64, HL_BF16, HL_I32, HL_I16, HL_U8, HL_DTYPES } hl_dtype;
+typedef enum hl_dtype {
+  HL_F32,
+  HL_F64,
+  HL_BF16,
+  HL_I32,
+  HL_I16,
+  HL_U8,
+  HL_Q10, /* fixed point: hilum/narrow.h */
+  HL_Q9,
+  HL_Q8,
+  HL_Q7,
+  HL_DTYPES
+} hl_dtype;
 typedef enum hl_layout { HL_PLAIN, HL_IMAGE } hl_layout;
 
 typedef struct hl_shape {
@@ -34,7 +46,7 @@ typedef struct hl_desc {
 typedef struct hl_tensor hl_tensor;
 
 size_t hl_dtype_size(hl_dtype t);
-const char *hl_dtype_name(hl_dtype t); /* "f32", "f64", "bf16", "i32", "i16", "u8" */
+const char *hl_dtype_name(hl_dtype t); /* "f32", "bf16", "q10", … */
 /* HL_DTYPES if there is no such type. */
 hl_dtype hl_dtype_by_name(const char *name);
 
@@ -84,6 +96,7 @@ double *hl_tensor_f64(const hl_tensor *t);
 uint16_t *hl_tensor_bf16(const hl_tensor *t); /* bits: hilum/bf16.h */
 int32_t *hl_tensor_i32(const hl_tensor *t);
 int16_t *hl_tensor_i16(const hl_tensor *t);
+int16_t *hl_tensor_fixed(const hl_tensor *t); /* of any fixed-point type: hilum/narrow.h */
 uint8_t *hl_tensor_u8(const hl_tensor *t);
 
 /* Views share storage with `t`. */

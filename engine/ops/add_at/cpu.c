@@ -4,6 +4,7 @@
 #include "strided.h"
 
 #include <hilum/bf16.h>
+#include <hilum/narrow.h>
 
 #include <string.h>
 
@@ -12,9 +13,10 @@ typedef struct job {
   int rank; /* axes of the part that are walked run by run, slowest first */
   int64_t size[HL_MAX_RANK], step[HL_MAX_RANK];
   int64_t run;
+  hl_dtype type, part_type;
   const float *part;
   float *to;                 /* where the part begins */
-  const uint16_t *half_part; /* the same in bf16 */
+  const uint16_t *half_part; /* the same of narrow numbers */
   uint16_t *half_to;
   float scale;
 } job;
@@ -23,8 +25,10 @@ static job job_of(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out)
   const hl_add_at_attrs *a = c->attrs;
   const int64_t *stride = hl_tensor_strides(out[0]);
   job j = {.run = 1,
+           .type = c->in[0].dtype,
+           .part_type = c->in[1].dtype,
            .part = hl_tensor_f32(in[1]),
-           .half_part = hl_tensor_bf16(in[1]),
+           .half_part = hl_tensor_data(in[1]),
            .scale = (float)a->scale};
   int order[HL_MAX_RANK], axes = c->in[0].shape.rank;
   int64_t first = 0;
@@ -46,7 +50,7 @@ static job job_of(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out)
   if (j.part != NULL)
     j.to = hl_tensor_f32(out[0]) + first;
   else
-    j.half_to = hl_tensor_bf16(out[0]) + first;
+    j.half_to = (uint16_t *)hl_tensor_data(out[0]) + first;
   return j;
 }
 
@@ -75,8 +79,11 @@ static void range(int64_t begin, int64_t end, void *ctx) {
     }
     if (j->part != NULL)
       add(j->part + begin, j->to + to, n, j->scale);
-    else
+    else if (j->type == HL_BF16)
       add_bf16(j->half_part + begin, j->half_to + to, n, j->scale);
+    else
+      hl_fixed_add(j->type, (int16_t *)j->half_to + to, (int16_t *)j->half_to + to, j->part_type,
+                   j->half_part + begin, j->scale, n);
     begin += n;
   }
 }
@@ -103,4 +110,12 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_add_at = {.run = run, .takes_bf16 = hl_always_bf16};
+/* bf16 throughout, or a part of any kind to fixed point. */
+static bool takes_bf16(const hl_call *c) {
+  return c->in[0].dtype == c->in[1].dtype;
+}
+static bool takes_fixed(const hl_call *c) {
+  return hl_dtype_is_fixed(c->in[0].dtype);
+}
+
+const hl_kernel hl_cpu_add_at = {.run = run, .takes_bf16 = takes_bf16, .takes_fixed = takes_fixed};

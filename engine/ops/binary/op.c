@@ -69,7 +69,7 @@ static const hl_sample samples[] = {
     {"one element", {"1", "1 positive"}, NULL},
     {0}};
 
-#define BINARY(NAME, BRIEF, SIGN)                                                                  \
+#define BINARY(NAME, BRIEF, SIGN, MIXES)                                                           \
   static hl_status NAME##_ref(const hl_call *c, const double *const *in, double *const *out,       \
                               hl_err *e) {                                                         \
     (void)e;                                                                                       \
@@ -89,12 +89,13 @@ static const hl_sample samples[] = {
       .min_in = 2,                                                                                 \
       .max_in = 2,                                                                                 \
       .samples = samples,                                                                          \
+      .mixes_narrow = MIXES,                                                                       \
       .inplace = 3,                                                                                \
       .shape = hl_rule_broadcast,                                                                  \
       .ref = NAME##_ref,                                                                           \
       .vjp = NAME##_vjp};
 
-BINARY(add, "Sum.", +)
-BINARY(sub, "Difference.", -)
-BINARY(mul, "Product, element by element.", *)
-BINARY(div, "Quotient, element by element.", /)
+BINARY(add, "Sum.", +, true)
+BINARY(sub, "Difference.", -, true)
+BINARY(mul, "Product, element by element.", *, false)
+BINARY(div, "Quotient, element by element.", /, false)

@@ -24,12 +24,14 @@ static hl_status vjp(const hl_vjp *v, hl_err *e) {
   hl_dtype from = v->call->in[0].dtype;
   if (from == HL_I32 || from == HL_I16 || from == HL_U8)
     return hl_fail(e, HL_ETYPE, "cast: whole numbers (%s) have no gradient", hl_dtype_name(from));
-  int64_t back = from;
-  return hl_vjp_emit(v, &hl_op_cast, &back, &v->din[0], e, v->dout[0]);
+  return hl_vjp_cast(v, v->dout[0], hl_dtype_of_gradient(v->call->out[0].dtype),
+                     hl_dtype_of_gradient(from), &v->din[0], e);
 }
 
 static const hl_attr attrs[] = {
-    {"to", HL_A_CHOICE, NULL, 0, 0, 0, "f32|f64|bf16|i32|i16|u8: element type of the result"}, {0}};
+    {"to", HL_A_CHOICE, NULL, 0, 0, 0,
+     "f32|f64|bf16|i32|i16|u8|q10|q9|q8|q7: element type of the result"},
+    {0}};
 
 /* Constant: a test's loss is made in one type. */
 static const hl_sample samples[] = {

@@ -4,6 +4,7 @@
 
 #include "deal.h"
 #include "lanes.h"
+#include "lift.h"
 
 enum { BLOCK = 64, MOST_CHUNKS = 64 };
 
@@ -109,9 +110,70 @@ static void range(int64_t begin, int64_t end, void *ctx) {
   }
 }
 
+/* ---- fixed-point images, so that the transpose gives back the very bits ---- */
+
+typedef struct lifting {
+  hl_deal in, out;
+  const hl_lift *lift;
+  char *blocks; /* per chunk */
+  int64_t grain;
+  bool back;
+} lifting;
+
+static bool takes_fixed(const hl_call *c) {
+  return hl_deal_is_fixed(c, c->n_in - 1) && c->in[c->n_in - 1].shape.dim[0] <= HL_LIFT_MOST;
+}
+
+static void lift_block(const lifting *j, const hl_lift_block *b, int64_t voxel, int64_t n) {
+  int64_t channels = j->in.total, step;
+  for (int64_t i = 0; i < channels; i++) {
+    const int16_t *x =
+        hl_deal_fixed_at(&j->in, voxel, (j->back ? j->lift->to : j->lift->from)[i], &step);
+    hl_lift_load(b, i, x, step, n);
+  }
+  (j->back ? hl_lift_back : hl_lift_there)(j->lift, b);
+  for (int64_t i = 0; i < channels; i++) {
+    int16_t *y =
+        hl_deal_fixed_at(&j->out, voxel, (j->back ? j->lift->from : j->lift->to)[i], &step);
+    hl_lift_store(b, i, y, step, n);
+  }
+}
+
+static void lift_range(int64_t begin, int64_t end, void *ctx) {
+  const lifting *j = ctx;
+  int64_t channels = j->in.total;
+  hl_lift_block b = hl_lift_block_at(
+      j->blocks + (size_t)(begin / j->grain) * hl_lift_block_bytes(channels), channels);
+  for (int64_t v = begin; v < end; v += HL_LIFT_LANES)
+    lift_block(j, &b, v, hl_min_i64(HL_LIFT_LANES, end - v));
+}
+
+static size_t lift_workspace(const hl_call *c) {
+  int64_t channels = c->in[c->n_in - 1].shape.dim[0], voxels = voxels_of(c);
+  size_t chunks = (size_t)hl_ceil_div(voxels, grain_of(voxels));
+  return hl_lift_bytes(1, channels) + chunks * hl_lift_block_bytes(channels);
+}
+
+static void lift_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out, void *work) {
+  const hl_mix_attrs *a = c->attrs;
+  lifting j = {
+      .in = hl_deal_of(in, c->n_in - 1), .out = hl_deal_of(out, c->n_out), .back = a->transpose};
+  int64_t channels = j.in.total, voxels = voxels_of(c);
+  j.lift = hl_lift_make(hl_tensor_f32(in[c->n_in - 1]), 1, channels, work);
+  j.blocks = (char *)work + hl_lift_bytes(1, channels);
+  j.grain = grain_of(voxels);
+  hl_parallel_for(voxels, j.grain, lift_range, &j);
+}
+
+/* ---- calls ---- */
+
 static hl_status mix_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   (void)e;
   int64_t channels = c->in[c->n_in - 1].shape.dim[0], voxels = voxels_of(c);
+  if (takes_fixed(c)) {
+    *bytes = lift_workspace(c);
+    return HL_OK;
+  }
   int64_t chunks = hl_ceil_div(voxels, grain_of(voxels));
   int64_t floats = channels * padded(channels) + chunks * buffer_floats(channels);
   *bytes = (size_t)floats * sizeof(float);
@@ -121,6 +183,10 @@ static hl_status mix_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
 static hl_status mix_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                          void *workspace, hl_err *e) {
   (void)e;
+  if (takes_fixed(c)) {
+    lift_run(c, in, out, workspace);
+    return HL_OK;
+  }
   const hl_mix_attrs *a = c->attrs;
   job j = {.in = hl_deal_of(in, c->n_in - 1), .out = hl_deal_of(out, c->n_out)};
   int64_t channels = j.in.total, voxels = voxels_of(c);
@@ -137,7 +203,8 @@ static hl_status mix_run(const hl_call *c, hl_tensor *const *in, hl_tensor *cons
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_mix = {.workspace = mix_workspace, .run = mix_run};
+const hl_kernel hl_cpu_mix = {
+    .workspace = mix_workspace, .run = mix_run, .takes_fixed = takes_fixed};
 
 /* ---- gradient of the matrix ---- */
 

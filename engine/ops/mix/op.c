@@ -76,6 +76,7 @@ static hl_status grad_shape(hl_call *c, hl_err *e) {
   HL_TRY(hl_deal_take(c, 0, parts, "x", &of_x, e));
   HL_TRY(hl_deal_take(c, parts, c->n_in - parts, "dy", &of_dy, e));
   hl_desc want = c->in[0];
+  want.dtype = c->in[parts].dtype;
   want.shape.dim[AXIS_C] = c->in[parts].shape.dim[AXIS_C];
   HL_TRY(hl_rule_is(c, parts, "dy", &want, "x, with these channels,", e));
   if (of_x != of_dy)
@@ -160,6 +161,7 @@ const hl_op hl_op_mix_grad_matrix = {.name = "mix_grad_matrix",
                                      .attrs = grad_attrs,
                                      .samples = grad_samples,
                                      .internal = true,
+                                     .mixes_narrow = true,
                                      .by_slabs = hl_call_by_slabs,
                                      .shape = grad_shape,
                                      .ref = grad_ref};

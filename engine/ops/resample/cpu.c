@@ -325,6 +325,10 @@ static size_t buffer_bytes(const job *j, const hl_desc *coarse, int n) {
 
 static hl_status down_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   (void)e;
+  if (hl_resample_is_lifted(c)) {
+    *bytes = hl_resample_lifted_workspace(c, true);
+    return HL_OK;
+  }
   const hl_resample_attrs *a = c->attrs;
   job j;
   plan(&j, c->out, c->n_out, a->stride, false);
@@ -335,6 +339,10 @@ static hl_status down_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
 static hl_status down_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                           void *workspace, hl_err *e) {
   (void)e;
+  if (hl_resample_is_lifted(c)) {
+    hl_resample_lifted_run(c, in, out, workspace, true);
+    return HL_OK;
+  }
   const hl_resample_attrs *a = c->attrs;
   job j = {.fine = hl_deal_of(in, c->n_in - 1),
            .coarse = hl_deal_of(out, c->n_out),
@@ -354,6 +362,10 @@ static hl_status down_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
 
 static hl_status up_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   (void)e;
+  if (hl_resample_is_lifted(c)) {
+    *bytes = hl_resample_lifted_workspace(c, false);
+    return HL_OK;
+  }
   const hl_resample_attrs *a = c->attrs;
   job j;
   plan(&j, c->in, c->n_in - 1, a->stride, false);
@@ -364,6 +376,10 @@ static hl_status up_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
 static hl_status up_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                         void *workspace, hl_err *e) {
   (void)e;
+  if (hl_resample_is_lifted(c)) {
+    hl_resample_lifted_run(c, in, out, workspace, false);
+    return HL_OK;
+  }
   const hl_resample_attrs *a = c->attrs;
   job j = {
       .fine = hl_deal_of(out, c->n_out), .coarse = hl_deal_of(in, c->n_in - 1), .visit = visit_up};
@@ -401,6 +417,8 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_resample_down = {.workspace = down_workspace, .run = down_run};
-const hl_kernel hl_cpu_resample_up = {.workspace = up_workspace, .run = up_run};
+const hl_kernel hl_cpu_resample_down = {
+    .workspace = down_workspace, .run = down_run, .takes_fixed = hl_resample_is_lifted};
+const hl_kernel hl_cpu_resample_up = {
+    .workspace = up_workspace, .run = up_run, .takes_fixed = hl_resample_is_lifted};
 const hl_kernel hl_cpu_resample_grad_matrix = {.workspace = grad_workspace, .run = grad_run};

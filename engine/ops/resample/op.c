@@ -65,6 +65,7 @@ static hl_status grad_shape(hl_call *c, hl_err *e) {
   hl_desc want, all = c->in[0];
   HL_TRY(coarse_of(&c->in[parts], of_fine, a->stride, &want, e));
   all.shape.dim[AXIS_C] = of_coarse;
+  want.dtype = all.dtype;
   if (!hl_desc_equal(&all, &want)) {
     char t[HL_DESC_TEXT], u[HL_DESC_TEXT];
     return hl_fail(e, HL_ESHAPE, "coarse is %s in all, but fine makes it %s", hl_desc_text(&all, t),
@@ -285,6 +286,7 @@ const hl_op hl_op_resample_grad_matrix = {
     .attrs = grad_attrs,
     .samples = grad_samples,
     .internal = true,
+    .mixes_narrow = true,
     .by_slabs = hl_call_by_slabs,
     .shape = grad_shape,
     .ref = grad_ref};

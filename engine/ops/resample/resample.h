@@ -28,4 +28,13 @@ static inline void hl_resample_place(const int64_t stride[3], int64_t k, int64_t
   zyx[0] = k / (stride[2] * stride[1]);
 }
 
+/* ---- kernels (cpu.c, lifted.c) ---- */
+
+/* Fixed-point images, so that the other direction gives back the very bits (lift.h): whether a call
+ * is one of these, its scratch, and the run of either direction. */
+bool hl_resample_is_lifted(const hl_call *c);
+size_t hl_resample_lifted_workspace(const hl_call *c, bool down);
+void hl_resample_lifted_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
+                            void *workspace, bool down);
+
 #endif

@@ -53,5 +53,6 @@ static hl_status slice_grad_run(const hl_call *c, hl_tensor *const *in, hl_tenso
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_slice = {.run = slice_run, .takes_bf16 = hl_always_bf16};
+const hl_kernel hl_cpu_slice = {
+    .run = slice_run, .takes_bf16 = hl_always_bf16, .takes_fixed = hl_always_bf16};
 const hl_kernel hl_cpu_slice_grad = {.run = slice_grad_run, .takes_bf16 = hl_always_bf16};

@@ -108,20 +108,22 @@ local function train(given, command)
   local size, n = size_of(given.size or "64"), options.number(command, given, "batch", 1, 1)
   local steps = options.number(command, given, "steps", 3, 1)
   local wanted = losses_known[options.choice(command, given, "loss", { "dice", "dice+bce" })]()
-  options.choice(command, given, "dtype", { "f32" })
+  local precision = options.choice(command, given, "dtype", { "f32", "bf16" })
   if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
   local net = network(given, command)
   local batch, case = data_of(given, n, size)
   local watch = given.profile and profile.new() or nil
   if watch and steps < 2 then error(problem.new("usage", "--profile needs --steps 2: the first is left out"), 0) end
   local result = cost.of_steps { net = net, size = size, n = n, batch = batch, loss = wanted, steps = steps,
-    profile = watch, budget = gibibytes(given["memory-gib"]), each = not given.json and function(i, seconds, loss_now)
+    precision = precision, profile = watch, budget = gibibytes(given["memory-gib"]),
+    each = not given.json and function(i, seconds, loss_now)
       print(string.format("step %d of %d: %.3f s, loss %.6f, ledger %.1f MiB at most", i, steps, seconds, loss_now,
         engine.ledger().peak.all / 2 ^ 20))
     end or nil }
   for name, what in pairs {
-    who = "hilum " .. engine.version, net = given.net or "iunet", size = size, batch = n, steps = steps, dtype = "f32",
-    channels = numbers(given.channels or CHANNELS, "channels"), blocks = numbers(given.blocks or "2", "blocks")[1],
+    who = "hilum " .. engine.version, net = given.net or "iunet", size = size, batch = n, steps = steps,
+    dtype = precision, channels = numbers(given.channels or CHANNELS, "channels"),
+    blocks = numbers(given.blocks or "2", "blocks")[1],
     data = case, backprop = given.backprop or "rebuild", threads = engine.threads(),
   } do result[name] = what end
   if watch then result.machine, result.profile = engine.machine(), watch:list() end
@@ -131,6 +133,7 @@ local function train(given, command)
   print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
     result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
     result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
+  if result.clipped > 0 then print(string.format("%d numbers of the state left their range", result.clipped)) end
 end
 
 local function ops(given, command)
@@ -169,7 +172,7 @@ return {
         { "size", "N", "side, or z,y,x (default: 64)" },
         { "batch", "N", "images in a step (default: 1)" },
         { "steps", "N", "how many; the fastest counts (default: 3)" },
-        { "dtype", "NAME", "f32" },
+        { "dtype", "NAME", "of images: f32 (default) or bf16, parameters staying f32" },
         { "backprop", "NAME", "rebuild (default) or store" },
         { "threads", "N", "compute threads (default: all processors)" },
         { "memory-gib", "N", "budget of a step: couplings go through slabs of z to keep it" },

@@ -2,6 +2,7 @@
 
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
+local grid = require "hilum.nn.grid"
 local init = require "hilum.nn.init_weights"
 local own = require "hilum.own"
 
@@ -22,6 +23,12 @@ function basic.convolution(b, x, o)
   return op.conv(x, weight, bias, { stride = o.stride or 1, padding = o.padding or same(kernel) })
 end
 
+-- What a part of the state adds to the logits. A copy of what lies on a grid is made again for the gradient.
+local function convolved(b, part, weight, bias)
+  if not grid.is_fixed(part) then return (op.conv(part, weight, bias)) end
+  return b:again(function() return (op.conv(grid.off(part), weight, bias)) end)
+end
+
 -- Input channels [first, first + count) of a 1×1×1 convolution's weight.
 local function columns(weight, first, count)
   return (op.slice(weight, { start = { 0, first, 0, 0, 0 }, stop = { weight.shape[1], first + count, 1, 1, 1 } }))
@@ -38,7 +45,7 @@ function basic.head(b, parts, stride, out)
     local bias = b:param("bias", { out }, nil, { decay = false })
     for i, part in ipairs(parts) do
       local columns_of = #parts == 1 and weight or columns(weight, first, part.shape[2])
-      local y = op.conv(part, columns_of, i == 1 and bias or nil)
+      local y = convolved(b, part, columns_of, i == 1 and bias or nil)
       logits, first = logits and op.add(logits, y) or y, first + part.shape[2]
     end
     b:head(stride, logits)

@@ -4,6 +4,7 @@
 -- A layer is a frozen value with a method build(self, b, x) -> y, where x and y are values of b.program.
 
 local engine = require "hilum.engine"
+local grid = require "hilum.nn.grid"
 
 local builder = {}
 builder.__index = builder
@@ -167,8 +168,9 @@ function builder:dropout(x, o)
     stream = store.drops[place] }))
 end
 
---- A prediction (logits) at a scale: strides { z, y, x } relative to the input.
+--- A prediction (logits) at a scale: strides { z, y, x } relative to the input. Losses compute in the parameters' type.
 function builder:head(stride, logits)
+  logits = grid.to(logits, self.store.dtype)
   self.heads[#self.heads + 1] = { stride = stride, logits = logits }
 end
 

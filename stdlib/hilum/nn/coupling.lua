@@ -5,6 +5,7 @@
 local engine = require "hilum.engine"
 local schema = require "hilum.schema"
 local builder = require "hilum.nn.builder"
+local grid = require "hilum.nn.grid"
 local inner = require "hilum.nn.inner"
 
 local op = engine.op
@@ -15,7 +16,7 @@ local coupling = {}
 -- F(x) with the channels of `like`. Parameters of the double form's two functions lie in places of their own.
 local function f(self, b, x, like, name)
   local out = like.shape[2]
-  local function build() return self.inner:build(b, x, out) end
+  local function build() return self.inner:build(b, grid.off(x), out) end
   local y = name and b:scope(name, build) or build()
   if y.shape[2] ~= out then
     error(string.format("the inner function gives %d channels, the coupling needs %d", y.shape[2], out), 0)
@@ -31,7 +32,7 @@ local function shifted(self, b, x, sign, from, name)
     return sign > 0 and op.add(x, y) or op.sub(x, y)
   end
   local function build()
-    self.inner:stream(b, from, x.shape[2], thickness, function(part, first)
+    self.inner:stream(b, grid.off(from), x.shape[2], thickness, function(part, first)
       x = op.add_at(x, part, { start = { 0, 0, first, 0, 0 }, scale = sign })
     end)
   end
@@ -172,15 +173,22 @@ end
 
 -- ---- in a network ----
 
+-- A layer of one's own computes in f32 on a state that lies on a grid, and is rounded to it once.
+local function through_f32(way, layer, b, parts)
+  if not layer.check_inverse or not grid.is_fixed(parts[1]) then return way(layer, b, table.unpack(parts)) end
+  local results = table.pack(way(layer, b, table.unpack(grid.all_to(parts, "f32"))))
+  return table.unpack(grid.all_to(results, parts[1].dtype))
+end
+
 --- Applies a coupling to the parts of the state, as an invertible block. o: { coupling, rebuild }
 function coupling.apply(b, parts, o)
   local layer = o.coupling
   if layer.check_inverse then layer:check_inverse(b, parts) end
   if o.rebuild and coupling.streams(layer) then b:can_stream(parts) end
-  return { b:invertible(parts, o.rebuild, function(x1, x2)
-    return layer:forward(b, x1, x2)
-  end, function(y1, y2)
-    return layer:inverse(b, y1, y2)
+  return { b:invertible(parts, o.rebuild, function(...)
+    return through_f32(layer.forward, layer, b, { ... })
+  end, function(...)
+    return through_f32(layer.inverse, layer, b, { ... })
   end) }
 end
 

@@ -4,7 +4,7 @@ local progress = require "hilum.progress"
 
 local drawing = {}
 
-local ELEMENT = { f64 = 8, f32 = 4 }
+local ELEMENT = { f64 = 8, f32 = 4, bf16 = 2 }
 
 -- "16 × 32 × 32 × 32  2.0 MiB  7056 parameters"
 local function text_of(layer, dtype)

@@ -13,6 +13,7 @@ local basic = require "hilum.nn.basic"
 local builder = require "hilum.nn.builder"
 local coupling = require "hilum.nn.coupling"
 local fields = require "hilum.nn.iunet_fields"
+local grid = require "hilum.nn.grid"
 local levels = require "hilum.nn.levels"
 local mixing = require "hilum.nn.mixing"
 local orthogonal = require "hilum.nn.orthogonal"
@@ -179,11 +180,11 @@ local function start(self, b, x, net)
   if c ~= self.channels[1] then
     error(string.format("the network starts with %d channels (channels[1]), its input has %d", self.channels[1], c), 0)
   end
-  return repartition(b, { pad(b, x, net) }, halves(c), nil, net.rebuild)
+  return repartition(b, { grid.on(pad(b, x, net), self.grid) }, halves(c), nil, net.rebuild)
 end
 
 local function finish(self, b, parts, net)
-  local y = repartition(b, parts, { self.channels[1] }, nil, net.rebuild)[1]
+  local y = grid.off(repartition(b, parts, { self.channels[1] }, nil, net.rebuild)[1])
   return b.padded and self.padding.revert and crop(y, b.padded) or y
 end
 

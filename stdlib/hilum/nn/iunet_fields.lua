@@ -54,6 +54,9 @@ fields.fields = {
       revert = schema.bool { default = true, doc = "cut it off the output again (its inverse is then not exact)" },
     },
   },
+  grid = schema.one_of { "q10", "q9", "q8", "q7", default = "q8",
+    doc = "of the state where images are bf16: steps of 2^-10 up to 32, 2^-9 up to 64, 2^-8 up to 128 or 2^-7 up "
+      .. "to 256" },
   backprop = schema.one_of { "rebuild", "store", default = "rebuild", doc = "activations for the backward pass" },
   heads = basic.heads_field(),
 }

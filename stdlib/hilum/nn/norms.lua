@@ -4,6 +4,7 @@
 -- all of them, then given(part) with that.
 
 local engine = require "hilum.engine"
+local grid = require "hilum.nn.grid"
 local init = require "hilum.nn.init_weights"
 
 local op = engine.op
@@ -91,6 +92,7 @@ end
 function norms.measure(x, o)
   local options, n = { axes = kinds[o.kind].axes, keep = true }, x.shape[3] * x.shape[4] * x.shape[5]
   if o.kind == "batch" then n = n * x.shape[1] end
+  x = grid.wide(x)
   local mean = op.mean(x, options)
   options.biased = true
   return { mean = mean, variance = op.var(x, options), count = n }
@@ -130,8 +132,8 @@ end
 --- A part normalised by what pooled gave; by running statistics where none were measured.
 function norms.given(b, x, o, whole)
   if not whole then return norms.apply(b, x, o) end
-  local u = op.add(op.mul(op.sub(x, whole.mean), whole.factor), whole.offset)
-  return o.slope == 1 and u or op.leaky_relu(u, { slope = o.slope })
+  local u = op.add(op.mul(op.sub(grid.wide(x), whole.mean), whole.factor), whole.offset)
+  return grid.to(o.slope == 1 and u or op.leaky_relu(u, { slope = o.slope }), x.dtype)
 end
 
 return norms

@@ -18,14 +18,15 @@ local function cancelled()
   return problem.new("cancelled", "interrupted")
 end
 
--- Mean of what several runs say of their losses.
+-- Mean of what several runs say of their losses; what they cut off, summed.
 local function mean_of(results)
   local first = results[1]
   if #results == 1 then return first end
-  local mean = { loss = 0, scales = {} }
+  local mean = { loss = 0, scales = {}, clipped = {} }
   for k, one in ipairs(first.scales) do mean.scales[k] = { scale = one.scale, loss = 0, weight = one.weight } end
   for _, result in ipairs(results) do
     mean.loss = mean.loss + result.loss / #results
+    for place, n in pairs(result.clipped) do mean.clipped[place] = (mean.clipped[place] or 0) + n end
     for k, one in ipairs(result.scales) do
       mean.scales[k].loss = mean.scales[k].loss + one.loss / #results
     end
@@ -83,6 +84,7 @@ local function one_step(s, at, parts)
   if not fine then return nil, err.code == "nan" and bad_gradient(s, at, parts, err) or err end
   local result = mean_of(results)
   local row = notes.step(s, at.epoch, result, rate, norm)
+  notes.clipped(s, result.clipped)
   fine, err = hooks.step_end(s, at.epoch, row)
   if not fine then return nil, err end
   fine, err = watch.states(s, batch)
@@ -93,15 +95,17 @@ end
 -- Trains once through the cases. Returns the mean loss and the last rate, or nil and a problem.
 local function learn(s, n)
   local batches, gathered = s.feed:order(s.sides.train_cases, n), s.spec.train.accumulate
-  local steps, sum = #batches // gathered, 0
+  local steps, sum, clipped = #batches // gathered, 0, {}
   for step = 1, steps do
     local parts = table.move(batches, (step - 1) * gathered + 1, step * gathered, 1, {})
     local result, err = one_step(s, { epoch = n, step = step, per_epoch = steps }, parts)
     if not result then return nil, err end
     sum = sum + result.loss
+    for place, count in pairs(result.clipped) do clipped[place] = (clipped[place] or 0) + count end
     s.bar:update("training", s.run.state.step, s.total_steps,
       string.format("epoch %d/%d  loss %.4f", n, s.spec.train.epochs, result.loss))
   end
+  watch.range(s, n, clipped)
   local lost = trouble.of_weights(s, n, s.rate)
   if lost then return nil, lost end
   return sum / steps, s.rate

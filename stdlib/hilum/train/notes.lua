@@ -105,16 +105,28 @@ function notes.step(s, epoch, result, rate, norm)
   return row
 end
 
---- One measurement of the guard as a row of the archive's curves.
-function notes.guard(s, errors)
-  local rows = s.run.curves.guard or { step = {} }
-  s.run.curves.guard = rows
+-- A row of one of the archive's curves, { [place] = number }, for the step that was just made.
+local function places(s, curve, numbers)
+  local rows = s.run.curves[curve] or { step = {} }
+  s.run.curves[curve] = rows
   local n = #rows.step + 1
   rows.step[n] = s.run.state.step
-  for _, one in ipairs(errors) do
-    rows[one.place] = rows[one.place] or {}
-    rows[one.place][n] = one.error
+  for place, x in pairs(numbers) do
+    rows[place] = rows[place] or {}
+    rows[place][n] = x
   end
+end
+
+--- One measurement of the guard.
+function notes.guard(s, errors)
+  local numbers = {}
+  for _, one in ipairs(errors) do numbers[one.place] = one.error end
+  places(s, "guard", numbers)
+end
+
+--- Numbers of a 16-bit state that a step has cut off, { [place] = count }: none, no row.
+function notes.clipped(s, clipped)
+  if next(clipped) then places(s, "clipped", clipped) end
 end
 
 -- A copy of the weights; the one before is let go at once.

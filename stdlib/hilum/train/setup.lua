@@ -13,7 +13,7 @@ local WATCHED = 32
 --- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }. Raises where it does
 --- not fit into the memory budget.
 function setup.prepare(spec)
-  local net = model.new(spec.model, { seed = spec.seed })
+  local net = model.new(spec.model, { seed = spec.seed, precision = spec.train.precision })
   local limit = spec.train.memory_gib
   local step, err = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
     size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30),

@@ -31,4 +31,16 @@ function watch.states(s, batch)
   return true
 end
 
+--- Says what an epoch has cut off: numbers of a 16-bit state that left its range, { [place] = count }.
+function watch.range(s, epoch, clipped)
+  local total, worst = 0, nil
+  for place, n in pairs(clipped) do
+    total = total + n
+    if not worst or n > clipped[worst] or n == clipped[worst] and place < worst then worst = place end
+  end
+  if total == 0 then return end
+  s.bar:say(string.format("epoch %d: %d numbers of the 16-bit state left its range and were cut off, most at %s: "
+    .. "a coarser grid (hl.nn.iunet { grid = \"q7\" }) or precision = \"f32\" holds them", epoch, total, worst))
+end
+
 return watch
