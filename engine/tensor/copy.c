@@ -73,9 +73,12 @@ ROW(row_f32, float, float, )
 ROW(row_bf16, uint16_t, uint16_t, )
 ROW(row_widen, float, uint16_t, hl_bf16_widen)
 ROW(row_round, uint16_t, float, hl_bf16_round)
+ROW(row_mask, float, uint8_t, )
 
-/* The loop of two types that networks compute in; NULL for others. */
+/* The loop of two types that networks compute in, and of masks on their way there; NULL for others.
+ */
 static row_body row_of(hl_dtype to, hl_dtype from) {
+  if (to == HL_F32 && from == HL_U8) return row_mask;
   if (to == HL_F32) return from == HL_F32 ? row_f32 : from == HL_BF16 ? row_widen : NULL;
   if (to == HL_BF16) return from == HL_BF16 ? row_bf16 : from == HL_F32 ? row_round : NULL;
   return NULL;
