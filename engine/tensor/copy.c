@@ -90,6 +90,7 @@ ROW(row_f32, float, float, )
 ROW(row_half, uint16_t, uint16_t, )
 ROW(row_widen, float, uint16_t, hl_bf16_widen)
 ROW(row_round, uint16_t, float, hl_bf16_round)
+ROW(row_mask, float, uint8_t, )
 
 struct copy_job {
   char *dst;
@@ -127,8 +128,10 @@ static bool in_networks(hl_dtype t) {
   return t == HL_F32 || hl_dtype_is_narrow(t);
 }
 
-/* The loop of two types that networks compute in; NULL for others. */
+/* The loop of two types that networks compute in, and of masks on their way there; NULL for others.
+ */
 static row_body row_of(hl_dtype to, hl_dtype from) {
+  if (to == HL_F32 && from == HL_U8) return row_mask;
   if (!in_networks(to) || !in_networks(from)) return NULL;
   if (to == from) return to == HL_F32 ? row_f32 : row_half;
   if (hl_dtype_is_fixed(to) || hl_dtype_is_fixed(from)) return row_fixed;

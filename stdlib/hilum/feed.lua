@@ -99,7 +99,8 @@ local function start(self, workers, say)
   for i = 1, n do slots[i] = new_batch(self, self.n, engine.shared) end
   self.room = (self.bytes - n * one) // workers
   local crew, err = ahead.new { workers = workers, slots = slots, say = say,
-    put = function(...) return put(self, ...) end, name = function(case) return self.set.cases[case].id end }
+    put = function(...) return put(self, ...) end, kept = function() return self.kept_bytes end,
+    name = function(case) return self.set.cases[case].id end }
   self.room = crew and 0 or self.bytes -- here, nothing is kept beside them
   return crew, err
 end
@@ -202,6 +203,11 @@ function feed:fill(cases, epoch)
   local batch, drawn = fill(self, cases, epoch)
   self.waited = self.waited + engine.clock() - start_s
   return batch, drawn
+end
+
+--- Bytes of samples that the workers keep, beside what this process' ledger counts.
+function feed:bytes_kept_by_workers()
+  return self.ahead and self.ahead:bytes_kept() or 0
 end
 
 --- Ends the workers, if there are any, and lets their memory go.

@@ -39,6 +39,7 @@ local function write(s)
   local _, resident = engine.resident()
   run.memory.measured, run.memory.resident = ledger.peak.all, resident
   run.memory.kept = ledger.live.data - s.planned_data
+  run.memory.workers = s.feed:bytes_kept_by_workers()
   run.log = s.bar.lines
   return archive.run_write(run, s.out)
 end

@@ -52,6 +52,7 @@ like "$stdout" "^epoch 1/12 .* s \([0-9.e-]+ % waiting\)" "for each epoch"
 for workers in 1 2 4; do
   run "$HILUM" run small.lua --out some.h5 --workers $workers
   is "$status" 0 "with $workers"
+  like "$stdout" "^feed +$workers workers? with [0-9.]+ KiB of samples; the steps waited" "who say what they keep"
   [ "$status" = 0 ] || diag "$stderr"
   run "$HILUM" diff none.h5 some.h5
   is "$status" 0 "the bits are the same"

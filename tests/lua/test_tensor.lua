@@ -83,6 +83,15 @@ t.is(numbers(halves:to("bf16"):to("f64")),
   string.format("1.0 1.0 %s 0.333984375 %s inf 65536.0", 1 + 2 ^ -6, -2.0 ^ 100), "bf16: nearest, ties to even")
 t.is(halves:to("bf16").bytes, 14, "bf16 takes two bytes")
 t.is(numbers(hl.tensor({ -1.5, 2.5, 3.5, 300, 0 / 0 }):to "u8"), "0.0 2.0 4.0 255.0 0.0", "u8 saturates")
+do -- all bytes, dense and strided, in both layouts
+  local bytes = hl.zeros({ 1, 2, 2, 8, 8 }, { dtype = "u8", layout = "image" })
+  for i = 0, 255 do bytes:set(1, i // 128 + 1, i // 64 % 2 + 1, i // 8 % 8 + 1, i % 8 + 1, i) end
+  local exact = bytes:to "f64"
+  t.ok(exact:get(1, 2, 2, 8, 8) == 255 and bytes:to("f32"):to("f64"):same(exact), "u8 to f32: each byte's number")
+  t.ok(bytes:dense("plain"):to("f32"):to("f64"):same(exact:dense "plain"), "in the plain layout, too")
+  local order = { 1, 2, 5, 3, 4 }
+  t.ok(bytes:permute(order):to("f32"):to("f64"):same(exact:permute(order):dense "plain"), "and with strides")
+end
 t.is(numbers(hl.op.cast(hl.tensor { 1.5, 1e10 }, { to = "i32" })), "2.0 2147483647.0", "cast as an op")
 raises("must be one of f32|f64", "an unknown type", hl.op.cast, x, { to = "f16" })
 

@@ -114,8 +114,11 @@ local function result_lines(r, seconds)
     progress.bytes(r.memory.resident))
   add("time          %s", progress.duration(seconds))
   if r.feed.waiting then
-    add("feed          %s; the steps waited for data in %.2g %% of their time", counted(r.feed.workers, "worker"),
-      100 * r.feed.waiting)
+    local workers = counted(r.feed.workers or 0, "worker")
+    if r.memory.workers and r.memory.workers > 0 then
+      workers = string.format("%s with %s of samples", workers, progress.bytes(r.memory.workers))
+    end
+    add("feed          %s; the steps waited for data in %.2g %% of their time", workers, 100 * r.feed.waiting)
   end
   if r.feed.saving then add("saving        %.2g %% of the epochs' time went into the archive", 100 * r.feed.saving) end
   add("archive       %s", r.archive)

@@ -26,7 +26,7 @@ local function fill_rows(o, part)
     if not found then return { id = part.id, failed = { case = row[2], code = err.code, message = tostring(err) } } end
     drawn[i] = found
   end
-  return { id = part.id, drawn = drawn }
+  return { id = part.id, drawn = drawn, kept = o.kept() }
 end
 
 -- ---- in this process ----
@@ -40,14 +40,14 @@ local function answer(o, text)
 end
 
 --- o: { workers = how many, slots = batches of tensors that are shared, put = function(batch, row, case, epoch) that
---- fills a row and returns what was drawn, or nil and a problem, name = function(case), say = function(line) }. Returns
---- nil and a problem if no processes can be had.
+--- fills a row and returns what was drawn, or nil and a problem, name = function(case), say = function(line), kept =
+--- function() bytes of samples that the process keeps }. Returns nil and a problem if no processes can be had.
 function ahead.new(o)
   local crew, err = engine.workers(o.workers, function(text) return answer(o, text) end)
   if not crew then return nil, err end
-  local self = setmetatable({ crew = crew, slots = o.slots, name = o.name, say = o.say, alive = {}, left = o.workers,
-    vacant = {}, queue = {}, parts = {}, last = 0 }, ahead)
-  for i = 1, o.workers do self.alive[i] = true end
+  local self = setmetatable({ crew = crew, slots = o.slots, name = o.name, say = o.say, alive = {}, kept = {},
+    left = o.workers, vacant = {}, queue = {}, parts = {}, last = 0 }, ahead)
+  for i = 1, o.workers do self.alive[i], self.kept[i] = true, 0 end
   for i = 1, #o.slots do self.vacant[i] = i end
   return self
 end
@@ -126,6 +126,7 @@ end
 local function take_reply(self, reply)
   local part = take_part(self, reply.id)
   local entry, failed = part.entry, reply.failed
+  self.kept[part.worker] = reply.kept or self.kept[part.worker]
   for i, row in ipairs(part.rows) do entry.drawn[row[1]] = reply.drawn and reply.drawn[i] end
   if failed then
     entry.err = entry.err
@@ -146,7 +147,7 @@ end
 
 -- Worker i has ended: the others do what it leaves behind, but for what has now ended two of them.
 local function bury(self, i, how)
-  self.alive[i], self.left = false, self.left - 1
+  self.alive[i], self.kept[i], self.left = false, 0, self.left - 1
   local ids = parts_of(self, i)
   local doing = ids[1] and " while it prepared " .. names(self, self.parts[ids[1]].rows) or ""
   self.say(string.format("data worker %d of %d ended with %s%s%s", i, #self.crew, how, doing,
@@ -235,6 +236,13 @@ function ahead:take(cases, epoch)
   self.lent = entry
   if entry.err then return nil, entry.err end
   return self.slots[entry.slot], entry.drawn
+end
+
+--- Bytes of samples that the workers keep.
+function ahead:bytes_kept()
+  local sum = 0
+  for _, bytes in ipairs(self.kept) do sum = sum + bytes end
+  return sum
 end
 
 --- Ends the workers.
