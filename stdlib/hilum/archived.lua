@@ -78,6 +78,12 @@ function archived.experiment(run, path)
   return found
 end
 
+--- True if two texts of experiments say the same but for the places of files.
+function archived.same_experiment(a, b)
+  local x, y = archived.experiment({ experiment = a }, "a"), archived.experiment({ experiment = b }, "b")
+  return x ~= nil and y ~= nil and value.hash(x) == value.hash(y)
+end
+
 -- Tensors by name: the last ones, or the best; with a moving average of the weights, that is what was evaluated.
 local function weights_of(run, spec, which)
   local weights = type(run.weights) == "table" and run.weights[which]

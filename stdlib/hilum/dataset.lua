@@ -266,4 +266,11 @@ function dataset.source(where, options)
   return result
 end
 
+--- The source with its files at another place; nil where it has none.
+function dataset.moved(source, place)
+  for name, field in pairs(value.constructor(source).fields) do
+    if field.unhashed and source[name] ~= nil then return (value.with(source, name, place)) end
+  end
+end
+
 return dataset

@@ -1,5 +1,7 @@
 -- What differs between two runs: experiment, code, data, split, curves, weights, predictions. Times, host, versions,
--- memory, log and resumptions are not compared.
+-- memory, log, resumptions and where files lay are not compared.
+
+local archived = require "hilum.archived"
 
 local difference = {}
 
@@ -87,11 +89,13 @@ function difference.of(a, b)
   local list = {}
   for _, key in ipairs(parts) do
     local n = 0
+    if key == "experiment" and a[key] ~= b[key] and archived.same_experiment(a[key], b[key]) then goto continue end
     compare(a[key], b[key], key, function(path, what)
       n = n + 1
       if n <= MOST then list[#list + 1] = { path = path, what = what } end
     end)
     if n > MOST then list[#list + 1] = { path = key, what = string.format("and %d more", n - MOST) } end
+    ::continue::
   end
   return list
 end

@@ -2,6 +2,7 @@
 -- stopped at any moment ends with the bits of one that was not.
 
 local archive = require "hilum.archive"
+local archived = require "hilum.archived"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
 local problem = require "hilum.problem"
@@ -60,7 +61,7 @@ function resume.check_experiment(path, run, spec, o)
   local epochs = tonumber(was:match("%f[%w]epochs = (%d+)"))
   if o.extend and epochs and spec.train.epochs > epochs then was = with_epochs(was, spec.train.epochs) end
   local a, b = first_difference(was, is)
-  if a then
+  if a and not archived.same_experiment(was, is) then
     local more = with_epochs(was, 0) == with_epochs(is, 0) and epochs and spec.train.epochs > epochs
     return changed(path, more and "the experiment has more epochs than were planned (--extend goes on with them)"
       or "the experiment is another one", a, b)
@@ -70,15 +71,25 @@ function resume.check_experiment(path, run, spec, o)
   return true
 end
 
---- The same for a study, its index and its variants' names. With o.extend it may have more variants and more epochs:
---- the archive of each variant is checked by itself besides.
-function resume.check_study(path, found, text, names, o)
+-- True if the variants of an index are those named, each the same experiment but for the places of files.
+local function same_variants(found, hashes)
+  local n = 0
+  for _ in pairs(hashes) do n = n + 1 end
+  for _, variant in ipairs(found.variants) do
+    if hashes[variant.name] ~= variant.sha256 then return false end
+  end
+  return n == #found.variants
+end
+
+--- The same for a study, its index and its variants: hashes of their experiments by name. With o.extend it may have
+--- more variants and more epochs: the archive of each variant is checked by itself besides.
+function resume.check_study(path, found, text, hashes, o)
   local a, b = first_difference(found.study, text)
-  if a and not o.extend then
+  if a and not o.extend and not same_variants(found, hashes) then
     return changed(path, "the study is another one (--extend goes on with more variants or epochs)", a, b)
   end
   for _, variant in ipairs(a and found.variants or {}) do
-    if not names[variant.name] then
+    if not hashes[variant.name] then
       return changed(path, "the study is another one", "the variant " .. variant.name, "none of this name")
     end
   end

@@ -5,6 +5,7 @@
 
 local archive = require "hilum.archive"
 local archived = require "hilum.archived"
+local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
 local index = require "hilum.study.index"
@@ -159,8 +160,7 @@ end
 
 -- The data read again, at `place` where that is given and the source lies in a folder.
 local function check_data(run, spec, place, add)
-  local data = spec.data
-  if data.path then data = value.with(spec, "data.path", place).data end
+  local data = dataset.moved(spec.data, place) or spec.data
   local set, err = data:open { progress = function() end }
   local kept = tostring(fields(run.data).hash)
   add("data", not set and tostring(problem.of(err)) or set.hash ~= kept and string.format(

@@ -17,8 +17,8 @@ local own = require "own"
 return hl.experiment {
   name = "small", seed = 5,
   data = hl.data.phantom { cases = 3, crop = 16, seed = 3 },
-  augment = { hl.augment.flip {}, hl.augment.turn {}, hl.augment.rotate { probability = 0.5 }, hl.augment.elastic {},
-    hl.augment.gamma {}, hl.augment.noise {} },
+  augment = { hl.augment.reader {}, hl.augment.flip {}, hl.augment.turn {}, hl.augment.rotate { probability = 0.5 },
+    hl.augment.elastic {}, hl.augment.gamma {}, hl.augment.noise {} },
   model = hl.nn.chain {
     hl.nn.conv { out = 4 },
     hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 }, heads = own.heads,
@@ -26,7 +26,7 @@ return hl.experiment {
   },
   loss = hl.loss.multiscale { term = hl.loss.dice {} + hl.loss.bce {}, weights = "learned" },
   optim = hl.optim.adamw { rate = hl.schedule.plateau { from = 3e-3, patience = 2 } },
-  train = { epochs = $epochs, batch = 2, guard = { every = 3 }, average = 0.9 },
+  train = { epochs = $epochs, batch = 1, accumulate = 2, guard = { every = 3 }, average = 0.9 },
 }
 END
 echo 'return { heads = { scales = { 1, 2 } } }' >own.lua
@@ -101,6 +101,41 @@ run "$HILUM" run small.lua --out whole.h5 --resume
 is "$status" 1 "a changed module"
 like "$stderr" "the module own is another one" "is refused by name"
 echo 'return { heads = { scales = { 1, 2 } } }' >own.lua
+
+cat >folder.lua <<'END'
+local hl = require "hilum"
+return hl.experiment {
+  name = "folder", data = hl.data.source(hl.arg("data"), { lidc = { crop = 16 } }),
+  model = hl.nn.unet { channels = { 4, 8 } }, loss = hl.loss.dice {}, optim = hl.optim.adam {},
+  train = { epochs = 1 }, figures = {},
+}
+END
+"$HILUM" data phantom lungs --cases 3 >/dev/null
+"$HILUM" data phantom others --cases 3 --seed 2 >/dev/null
+run "$HILUM" run folder.lua --data lungs --out folder.h5
+is "$status" 0 "a run on a folder"
+mv lungs moved
+run "$HILUM" run folder.lua --data moved --out folder.h5 --resume --extend --set train.epochs=2
+is "$status" 0 "whose data may be moved"
+[ "$status" = 0 ] || diag "$stderr"
+like "$stdout" "^resumed +after epoch 1" "before it goes on"
+run "$HILUM" replay folder.h5 --out refused.h5 --data others --quiet
+like "$stderr" "folder.h5: the data is other data than it was run on" "a replay on other data is refused"
+run "$HILUM" replay folder.h5 --data others/../moved --quiet
+is "$status" 0 "and one on moved data agrees"
+[ "$status" = 0 ] || diag "$stdout $stderr"
+run "$HILUM" verify folder.h5 --data others
+like "$stdout" "^WRONG +data +is other data: its hash was" "verify sees other data too"
+run "$HILUM" verify folder.h5 --data moved
+is "$status" 0 "and moved ones as the same"
+before=$(sha256sum folder.h5)
+run "$HILUM" run folder.lua --data others --out folder.h5 --resume --extend --set train.epochs=3
+is "$status" 1 "other data"
+like "$stderr" "folder.h5: cannot be resumed: the data is other data; in the archive: [0-9a-f]{16}; now: [0-9a-f]{16}" "are refused by name"
+rm "$(find moved -name '*.xml' | head -1)"
+run "$HILUM" run folder.lua --data moved --out folder.h5 --resume --extend --set train.epochs=3
+is "$status" 1 "and so is data that lacks a file"
+is "$(sha256sum folder.h5)" "$before" "with the archive left alone"
 
 run "$HILUM" run small.lua --resume
 is "$status:$stderr" "2:hilum: --resume needs --out" "--resume needs --out"

@@ -156,6 +156,23 @@ like "$stderr" "in the archive: the variant seed-1; now: none of this name" "few
 run "$HILUM" diff killed.h5 killed.h5
 like "$stderr" "killed.h5: /: is not the archive of a run but of the format 'hilum study'" "an index is no run"
 
+cat >moved.lua <<'END'
+local hl = require "hilum"
+return hl.study {
+  name = "moved", vary = { seed = { 1, 2 } },
+  base = { data = hl.data.source(hl.arg("data"), { lidc = { crop = 16 } }), model = hl.nn.unet { channels = { 4, 8 } },
+    loss = hl.loss.dice {}, optim = hl.optim.adam {}, train = { epochs = 1 }, figures = {} },
+}
+END
+"$HILUM" data phantom lungs --cases 3 >/dev/null
+run "$HILUM" run moved.lua --data lungs --out moved.h5 --quiet
+mv lungs elsewhere
+rm moved/seed-2.h5
+run "$HILUM" run moved.lua --data elsewhere --out moved.h5 --resume
+is "$status" 0 "data may be moved"
+[ "$status" = 0 ] || diag "$stderr"
+like "$stdout" "^seed-2 +finished +1 of 1" "and an archive that is gone is made again"
+
 # ---- a variant that fails ----
 
 cat >bad.lua <<'END'

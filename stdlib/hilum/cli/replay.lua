@@ -2,6 +2,7 @@
 
 local archived = require "hilum.archived"
 local common = require "hilum.cli.common"
+local dataset = require "hilum.dataset"
 local difference = require "hilum.difference"
 local engine = require "hilum.engine"
 local json = require "hilum.json"
@@ -19,12 +20,11 @@ local function experiment_of(run, path, data)
     error(problem.new("unfinished", path .. ": is not finished: hilum run --resume ends it"), 0)
   end
   if not data then return spec end
-  if not spec.data.path then
+  local moved = dataset.moved(spec.data, data)
+  if not moved then
     error(problem.new("usage", string.format("--data: %s lies in no folder", value.show(spec.data))), 0)
   end
-  spec, err = value.with(spec, "data.path", data)
-  if not spec then error(problem.new("usage", "--data: " .. err), 0) end
-  return spec
+  return (value.with(spec, "data", moved))
 end
 
 -- The archived sources as experiment.load records them: what is trained here comes from them.

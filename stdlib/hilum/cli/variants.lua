@@ -53,10 +53,10 @@ local function found_index(s, text, record)
   if not s.given.resume then common.refuse_existing(s.out) end
   local found, err = index.read(s.out)
   if not found then error(problem.of(err), 0) end
-  local names = {}
-  for _, variant in ipairs(s.variants) do names[variant.name] = true end
+  local hashes = {}
+  for _, variant in ipairs(s.variants) do hashes[variant.name] = value.hash(variant.spec) end
   local fine
-  fine, err = resume.check_study(s.out, found, text, names, { record = record, extend = s.given.extend })
+  fine, err = resume.check_study(s.out, found, text, hashes, { record = record, extend = s.given.extend })
   if not fine then error(err, 0) end
   return found
 end
