@@ -82,8 +82,8 @@ function statistics.by_patient(rows)
   return means, names
 end
 
--- How often each of n patients is drawn in each replicate, one row after the other. Many columns are of the same patients:
--- what was drawn last is kept while there is room.
+-- How often each of n patients is drawn in each replicate, one row after the other. Many columns are of the same
+-- patients: what was drawn is kept while there is room.
 local draws_kept = setmetatable({}, { __mode = "v" })
 
 local function draws_of(n, replicates, seed)
