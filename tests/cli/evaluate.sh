@@ -35,6 +35,11 @@ run "$HILUM" show same.h5
 like "$stdout" "^evaluation +the best weights of a.h5, epoch [12]" "show knows what it is"
 run "$HILUM" plot same.h5 --figures slices,dice_by_size --formats svg
 is "$status" 0 "and it is drawn"
+run "$HILUM" verify same.h5
+is "$status" 0 "it is whole"
+run "$HILUM" replay same.h5
+is "$status" 1 "it is not trained again"
+like "$stderr" "same.h5: is an evaluation" "which is said"
 run "$HILUM" run small.lua --out same.h5 --resume
 is "$status" 1 "but not resumed"
 run "$HILUM" evaluate a.h5 --data phantom --out same.h5
