@@ -186,6 +186,8 @@ archive.layout = {
   { key = "data", kind = "tree", doc = "hash of the data, and the protocol it was prepared by" },
   { key = "cases", kind = "rows",
     doc = "a row for each nodule: id, patient, role, diameter_mm, readers, ratings, volumes, metrics" },
+  { key = "lesions", kind = "rows", doc = "of whole scans: case, patient, voxels, found, iou, dice, score" },
+  { key = "false_positives", kind = "rows", doc = "of whole scans: case, patient, voxels, score" },
   { key = "metrics", kind = "tree",
     doc = "by name, over the validation cases: mean, median, count, undefined, better" },
   { key = "evaluation", kind = "tree",

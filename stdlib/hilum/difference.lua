@@ -8,7 +8,7 @@ local difference = {}
 local MOST = 20 -- differences named of each part
 
 local parts = { "name", "seed", "experiment", "modules", "data", "split", "cases", "drawn", "curves", "weights",
-  "optimiser", "state", "interreader", "panel", "parameters", "measured" }
+  "optimiser", "state", "interreader", "panel", "parameters", "measured", "evaluation" }
 local ignored = { ["curves.epoch.seconds"] = true, ["curves.epoch.waiting"] = true,
   ["curves.epoch.saving"] = true, ["state.resumed"] = true }
 

@@ -1,6 +1,7 @@
 -- What the network predicts for whole cases: Dice, the readers' agreement, slices for the panel.
 
 local engine = require "hilum.engine"
+local lesions = require "hilum.lesions"
 local metric = require "hilum.metric"
 local prediction = require "hilum.prediction"
 local problem = require "hilum.problem"
@@ -43,15 +44,30 @@ local function predicted(o, batch, what)
   return loss, raw, kept
 end
 
+-- A whole scan by lesion: its counts among its measures, its lesions and false positives in lists of all.
+local function add_lesions(result, o, case, batch, kept)
+  local found, row = lesions.of(kept, batch.truth, batch.valid, o.threshold), result.measured[case]
+  local counted = { case = o.feed.set.cases[case].id, patient = o.feed.set.cases[case].patient }
+  row.lesions, row.lesions_found, row.false_positives = #found.lesions, 0, #found.false_positives
+  for kind, list in pairs(found) do
+    for _, one in ipairs(list) do
+      one.case, one.patient = counted.case, counted.patient
+      if one.found then row.lesions_found = row.lesions_found + 1 end
+      table.insert(result[kind], one)
+    end
+  end
+end
+
 --- Dice and loss of each of the cases (indices), one by one and without augmentation. o: { feed, evaluator
 --- (of batches of one), threshold; optional: predict = the experiment's flips and post-processing (nothing of them
 --- without it), visit = function(case, batch, prediction, dice), step = function(i, n), metrics = list, spacing_mm,
---- calibrated = { [case] = true }, lost = function(case, batch, { loss }), which gives the problem where a loss is not
---- finite }. Returns { dice = { [case] = number }, measured = { [case] = { [metric's name] =
---- number } }, mean, median, loss = mean, empty = number of cases without truth, calibration = of the calibrated
---- cases together (before post-processing), as metric.calibration gives it }; or nil and a problem.
+--- calibrated = { [case] = true }, lesions = true for whole scans (with metrics), lost = function(case, batch,
+--- { loss }), which gives the problem where a loss is not finite }. Returns { dice = { [case] = number }, measured =
+--- { [case] = { [metric's name] = number } }, mean, median, loss = mean, empty = number of cases without truth,
+--- calibration = of the calibrated cases together (before post-processing), as metric.calibration gives it, lesions and
+--- false_positives of all cases (see hilum.lesions) }; or nil and a problem.
 function evaluate.cases(cases, o)
-  local result, values, loss = { dice = {}, measured = {}, empty = 0 }, {}, 0
+  local result, values, loss = { dice = {}, measured = {}, empty = 0, lesions = {}, false_positives = {} }, {}, 0
   local calibration = o.calibrated and metric.calibrator()
   o.feed:expect(cases)
   for i, case in ipairs(cases) do
@@ -64,6 +80,7 @@ function evaluate.cases(cases, o)
     local dice, empty = metric.dice_of(kept, batch.truth, batch.valid, o.threshold)
     result.dice[case], values[i], loss = dice, dice, loss + one
     if o.metrics then result.measured[case] = measures(o, batch, kept) end
+    if o.lesions then add_lesions(result, o, case, batch, kept) end
     if calibration and o.calibrated[case] then calibration:add(raw, batch.truth, batch.valid) end
     if empty then result.empty = result.empty + 1 end
     if o.visit then o.visit(case, batch, kept, dice) end
@@ -171,8 +188,9 @@ function evaluate.complete(run, o)
   local all, unknown = {}, {}
   for i = 1, #o.set.cases do all[i] = i end
   for _, i in ipairs(o.validation) do unknown[i] = true end
+  local whole = o.spec.data.extent == "scan"
   local result, err = o.measure("final evaluation", all, nil, { metrics = o.spec.evaluate, calibrated = unknown,
-    predict = o.spec.predict })
+    predict = o.spec.predict, lesions = whole })
   if not result then return nil, err end
   for i, row in ipairs(run.cases) do
     for name, x in pairs(result.measured[i]) do row[name] = x end
@@ -180,6 +198,7 @@ function evaluate.complete(run, o)
   end
   run.metrics = evaluate.summary(run.cases, o.spec.evaluate, o.spacing_mm ~= nil)
   run.state.empty_truths, run.calibration = result.empty, result.calibration
+  if whole then run.lesions, run.false_positives = result.lesions, result.false_positives end
   local chosen = evaluate.panel_cases(o.validation, result.dice)
   return o.measure("panel", chosen, function(case, batch, probability, dice)
     local column = evaluate.column(o.set.cases[case], batch, probability, dice)

@@ -3,7 +3,6 @@
 
 local archived = require "hilum.archived"
 local dataset = require "hilum.dataset"
-local engine = require "hilum.engine"
 local evaluate = require "hilum.evaluate"
 local experiment = require "hilum.experiment"
 local feed = require "hilum.feed"
@@ -97,10 +96,7 @@ local function carry_out(result, spec, s, o)
     measure = function(what, cases, visit, more)
       return evaluate.cases(cases, { feed = source, evaluator = evaluator, threshold = spec.predict.threshold,
         visit = visit, metrics = more.metrics, calibrated = more.calibrated, predict = more.predict,
-        spacing_mm = spacing, step = function(i, n)
-          o.progress(i, n, what)
-          if engine.cancelled() then error(problem.new("cancelled", "interrupted"), 0) end
-        end })
+        lesions = more.lesions, spacing_mm = spacing, step = function(i, n) o.progress(i, n, what) end })
     end,
   })
 end

@@ -3,6 +3,7 @@
 -- A run is a table as archive.run_read gives it, and may be a stranger's: only what has the form it should have counts.
 -- Cases of the role "validation" count, those that trained do not.
 
+local froc = require "hilum.froc"
 local statistics = require "hilum.statistics"
 
 local results = {}
@@ -101,6 +102,48 @@ function results.empty(rows)
     if (row.predicted_mm3 or row.predicted_voxels) == 0 then prediction = prediction + 1 end
   end
   return { truth = truth, prediction = prediction }
+end
+
+-- ---- whole scans ----
+
+-- Rows of a part of an archive that belong to cases that count.
+local function of_cases(rows, list)
+  local known, found = {}, {}
+  for _, row in ipairs(rows) do known[row.id] = true end
+  for _, one in ipairs(fields(list)) do
+    if type(one) == "table" and known[one.case] and type(one.patient) == "string" then found[#found + 1] = one end
+  end
+  return found
+end
+
+-- Sensitivity at LUNA16's rates of false positives, and their mean.
+local function add_curve(found, hits, wrong)
+  local score, at = froc.score(froc.curve(hits, wrong, found.scans))
+  found.score, found.sensitivities = score, {}
+  for i, rate in ipairs(froc.LUNA16_RATES) do found.sensitivities[i] = { rate = rate, sensitivity = at[i] } end
+end
+
+--- Lesions of whole scans: { scans, lesions, found, sensitivity, interval (over patients), dice = mean over all
+--- lesions, those that are not found included, false_positives = what describe gives of their number in a scan, score
+--- = mean sensitivity at LUNA16's rates, sensitivities = list of { rate, sensitivity } }; nil where the run knows of
+--- none.
+function results.lesions(run, rows)
+  local list = of_cases(rows, run.lesions)
+  if #list == 0 then return nil end
+  local found, hits, wrong, hit_rows = { scans = #rows, lesions = #list, found = 0 }, {}, {}, {}
+  for i, one in ipairs(list) do
+    local hit = one.found == true and finite(one.score)
+    if hit then found.found = found.found + 1 end
+    hits[i], hit_rows[i] = hit and one.score or -math.huge, { patient = one.patient, value = hit and 1 or 0 }
+  end
+  for _, one in ipairs(of_cases(rows, run.false_positives)) do
+    if finite(one.score) then wrong[#wrong + 1] = one.score end
+  end
+  found.sensitivity, found.interval = found.found / #list, statistics.interval(hit_rows)
+  found.dice = statistics.mean(plain(values_of(list, "dice")))
+  found.false_positives = results.describe(rows, "false_positives")
+  add_curve(found, hits, wrong)
+  return found
 end
 
 -- ---- strata ----

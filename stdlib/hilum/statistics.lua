@@ -82,7 +82,29 @@ function statistics.by_patient(rows)
   return means, names
 end
 
--- Each of a resample's statistics is worked out from how often each patient was drawn, without copying values.
+-- How often each of n patients is drawn in each replicate, one row after the other. Many columns are of the same
+-- patients: what was drawn is kept while there is room.
+local draws_kept = setmetatable({}, { __mode = "v" })
+
+local function draws_of(n, replicates, seed)
+  local key = string.format("%d %d %d", n, replicates, seed)
+  local drawn = draws_kept[key]
+  if drawn then return drawn end
+  drawn = {}
+  for i = 1, n * replicates do drawn[i] = 0 end
+  for k = 1, replicates do
+    local r, before = engine.rng(seed, "bootstrap", 0, k), (k - 1) * n
+    for _ = 1, n do
+      local i = before + r:below(n) + 1
+      drawn[i] = drawn[i] + 1
+    end
+  end
+  draws_kept[key] = drawn
+  return drawn
+end
+
+-- Each of a resample's statistics is worked out from how often each patient was drawn, without copying values: drawn
+-- behind `before`.
 local of = {}
 
 function of.mean(names, lists)
@@ -92,31 +114,40 @@ function of.mean(names, lists)
     for _, x in ipairs(lists[name]) do sum = sum + x end
     sums[i], counts[i] = sum, #lists[name]
   end
-  return function(drawn)
+  return function(drawn, before)
     local sum, count = 0, 0
-    for i, times in ipairs(drawn) do sum, count = sum + times * sums[i], count + times * counts[i] end
+    for i = 1, #sums do
+      local times = drawn[before + i]
+      sum, count = sum + times * sums[i], count + times * counts[i]
+    end
     return sum / count
   end
 end
 
 function of.median(names, lists)
-  local values = {}
+  local list, counts = {}, {}
   for i, name in ipairs(names) do
-    for _, x in ipairs(lists[name]) do values[#values + 1] = { x, i } end
+    counts[i] = #lists[name]
+    for _, x in ipairs(lists[name]) do list[#list + 1] = { x, i } end
   end
-  table.sort(values, function(a, b)
+  table.sort(list, function(a, b)
     if a[1] ~= b[1] then return a[1] < b[1] end
     return a[2] < b[2]
   end)
-  return function(drawn)
-    local total = 0
-    for _, v in ipairs(values) do total = total + drawn[v[2]] end
-    local low, high, seen, first = (total + 1) // 2, total // 2 + 1, 0, nil
-    for _, v in ipairs(values) do
-      seen = seen + drawn[v[2]]
-      if not first and seen >= low then first = v[1] end
-      if seen >= high then return (first + v[1]) / 2 end
+  local values, owners = {}, {}
+  for k, v in ipairs(list) do values[k], owners[k] = v[1], v[2] end
+  return function(drawn, before)
+    local total, seen, k = 0, 0, 0
+    for i = 1, #counts do total = total + drawn[before + i] * counts[i] end
+    local function reach(place)
+      while seen < place do
+        k = k + 1
+        seen = seen + drawn[before + owners[k]]
+      end
+      return values[k]
     end
+    local low = reach((total + 1) // 2)
+    return (low + reach(total // 2 + 1)) / 2
   end
 end
 
@@ -131,16 +162,9 @@ function statistics.interval(rows, o)
   local names, lists = grouped(rows)
   local n, replicates = #names, o.replicates or statistics.REPLICATES
   if n < 2 then return nil end
-  local statistic, found, drawn = of[o.of or "mean"](names, lists), {}, {}
-  for k = 1, replicates do
-    local r = engine.rng(o.seed or statistics.SEED, "bootstrap", 0, k)
-    for i = 1, n do drawn[i] = 0 end
-    for _ = 1, n do
-      local i = r:below(n) + 1
-      drawn[i] = drawn[i] + 1
-    end
-    found[k] = statistic(drawn)
-  end
+  local statistic, found = of[o.of or "mean"](names, lists), {}
+  local drawn = draws_of(n, replicates, o.seed or statistics.SEED)
+  for k = 1, replicates do found[k] = statistic(drawn, (k - 1) * n) end
   table.sort(found)
   local tail = (1 - (o.level or statistics.LEVEL)) / 2
   return { low = quantile(found, tail), high = quantile(found, 1 - tail), patients = n }

@@ -120,7 +120,7 @@ local function not_finite(tensors)
 end
 
 local function check_weights(run, spec, path, add)
-  if fields(run.state).epoch == 0 then return end
+  if fields(run.state).epoch == 0 or run.evaluation then return end
   for _, which in ipairs { "last", "best" } do
     local net, err = archived.model(run, spec, path, which, value.plain(spec.data.crop))
     local bad = net and not_finite(fields(run.weights)[which])

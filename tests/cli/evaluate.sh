@@ -35,6 +35,11 @@ run "$HILUM" show same.h5
 like "$stdout" "^evaluation +the best weights of a.h5, epoch [12]" "show knows what it is"
 run "$HILUM" plot same.h5 --figures slices,dice_by_size --formats svg
 is "$status" 0 "and it is drawn"
+run "$HILUM" verify same.h5
+is "$status" 0 "it is whole"
+run "$HILUM" replay same.h5
+is "$status" 1 "it is not trained again"
+like "$stderr" "same.h5: is an evaluation" "which is said"
 run "$HILUM" run small.lua --out same.h5 --resume
 is "$status" 1 "but not resumed"
 run "$HILUM" evaluate a.h5 --data phantom --out same.h5
@@ -150,6 +155,12 @@ like "$page" "<h2>What is not known</h2>" "says what is not known"
 like "$page" "sha256</td><td>$(sha256sum a.h5 | cut -c 1-64)<" "and the file's hash"
 like "$page" "<svg" "with figures inside"
 is "$(ls pages)" report.html "as one file"
+train --out whole.h5 --set data.extent=scan --set data.crop=32 --set train.epochs=1
+is "$status" 0 "whole scans"
+run "$HILUM" evaluate whole.h5 --data phantom --out whole-again.h5
+run "$HILUM" report whole-again.h5 -o pages/whole.html
+is "$status" 0 "are evaluated and reported"
+like "$(cat pages/whole.html)" "<td>false positives in a scan</td><td class=\"n\">[0-9.]+</td>" "by lesion"
 run "$HILUM" report others.h5 -o pages/evaluation.html
 like "$(cat pages/evaluation.html)" "Evaluation of small" "a report of an evaluation"
 run "$HILUM" report a.h5 b.h5 -o pages/both.md

@@ -80,6 +80,25 @@ do -- an archive may hold anything
   t.ok(results.strata(results.rows(odd), "dice"), "and nothing breaks")
 end
 
+do -- whole scans: c1 … c10 are scans, one lesion in each; six are found, two candidates are none
+  local whole = run_of("a", 0.5)
+  whole.lesions, whole.false_positives = {}, { { case = "c1", patient = "p1", score = 0.7 },
+    { case = "c2", patient = "p1", score = 0.9 }, { case = "c11", patient = "p9", score = 1.0 } }
+  for i, row in ipairs(whole.cases) do
+    row.false_positives = i <= 2 and 1 or 0
+    whole.lesions[i] = { case = row.id, patient = row.patient, found = i <= 6, dice = i <= 6 and 0.5 or 0.0,
+      score = i <= 6 and (i <= 3 and 0.95 or 0.8) or nil }
+  end
+  local l = results.lesions(whole, results.rows(whole))
+  t.ok(l.scans == 10 and l.lesions == 10 and l.found == 6, "lesions of the scans that count")
+  t.near(l.sensitivity, 0.6, 1e-12, "the share that is found")
+  t.near(l.dice, 0.3, 1e-12, "the Dice of all, found or not")
+  t.near(l.false_positives.mean, 0.2, 1e-12, "false positives in a scan")
+  -- At no false positive 0.3 are found (scores above 0.9), at 0.1 a scan 0.6: between them the line at 1/8 is 0.6.
+  t.near(l.score, 0.6, 1e-12, "the mean sensitivity at LUNA16's rates")
+  t.is(results.lesions(run_of("a", 0.5), rows), nil, "crops know no lesions")
+end
+
 -- ---- two methods ----
 
 local c = assert(comparison.of { archive("a", 0.5), archive("b", 0.6) })

@@ -53,7 +53,7 @@ local function row_of_run(path)
   local best = s.results.best or {}
   return { archive = path, name = s.name, method = run.measured and "measurement" or method(run, path),
     epochs = s.epochs, dice = best.dice_mean, date = s.created,
-    state = run.measured and "finished" or s.finished == true and "finished" or "not finished" }
+    state = run.evaluation and "evaluation" or (run.measured or s.finished == true) and "finished" or "not finished" }
 end
 
 local function row_of_study(path)

@@ -16,7 +16,9 @@ local value = require "hilum.value"
 local function experiment_of(run, path, data)
   local spec, err = archived.experiment(run, path)
   if not spec then error(err, 0) end
-  if not run.state or not run.state.finished then
+  if run.evaluation then
+    error(problem.new("data", path .. ": is an evaluation, which trains nothing: hilum evaluate makes it again"), 0)
+  elseif not run.state or not run.state.finished then
     error(problem.new("unfinished", path .. ": is not finished: hilum run --resume ends it"), 0)
   end
   if not data then return spec end

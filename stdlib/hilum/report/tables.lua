@@ -40,6 +40,28 @@ function tables.metrics(run, rows)
   return t
 end
 
+--- Lesions of whole scans; nil where the run knows of none.
+function tables.lesions(run, rows)
+  local l = results.lesions(run, rows)
+  if not l then return nil end
+  local t = { title = "Lesions", head = { "", "", "95 % interval" }, rows = {
+    { "scans", value(l.scans), "" }, { "lesions", value(l.lesions), "" },
+    { "found (share)", value(l.sensitivity), interval(l.interval) },
+    { "false positives in a scan", value(l.false_positives.mean), interval(l.false_positives.interval) },
+    { "Dice by lesion", value(l.dice), "" },
+  } }
+  for _, one in ipairs(l.sensitivities) do
+    t.rows[#t.rows + 1] = { string.format("sensitivity at %g false positives in a scan", one.rate),
+      value(one.sensitivity), "" }
+  end
+  t.rows[#t.rows + 1] = { "mean of these sensitivities", value(l.score), "" }
+  t.note = "A lesion is a connected part of the truth. It is found by a connected part of the prediction whose "
+    .. "intersection over union with it is 0.1 or more; what hits none and lies in lesions with less than half of its "
+    .. "voxels is a false positive; the score is its highest probability. These are LUNA16's rates, but its rule of "
+    .. "hits is by distance: the mean is not that challenge's score."
+  return t
+end
+
 --- The Dice of strata, as one table.
 function tables.strata(rows)
   local t = { title = "Dice by size, readers and ratings", words = 2, head = { "by", "band", "cases", "patients",

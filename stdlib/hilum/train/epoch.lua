@@ -112,11 +112,11 @@ local function learn(s, n)
 end
 
 --- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile. o, optional:
---- metrics, calibrated, predict as evaluate.cases takes them.
+--- metrics, calibrated, predict, lesions as evaluate.cases takes them.
 function epoch.measure(s, what, cases, visit, o)
   return evaluate.cases(cases, {
     feed = s.feed, evaluator = s.evaluator, threshold = s.threshold, visit = visit, metrics = o and o.metrics,
-    calibrated = o and o.calibrated, predict = o and o.predict,
+    calibrated = o and o.calibrated, predict = o and o.predict, lesions = o and o.lesions,
     spacing_mm = dataset.spacing_mm(s.spec.data),
     lost = function(case, batch, result)
       return trouble.of_batch(s, { what = string.format("%s: the loss is %s", what, finite.text(result.loss)),
