@@ -106,7 +106,7 @@ local function network_of(p, size, beside)
   local function record(slabs)
     found = p.net:predictor { batch = 1, size = size, slabs = slabs }
     local plan = found.program:plan()
-    planned = { bytes = plan.peak.all + p.net:bytes() + beside, where = plan.where }
+    planned = { bytes = plan.peak.all + p.net:bytes() + beside, where = plan.where, ops = plan.ops }
     return planned
   end
   record {}
@@ -119,7 +119,8 @@ local function network_of(p, size, beside)
       advice = "tiles (--tile), crops (--at, --nodules) or a machine with more memory (--memory-gib)" })
     if not slabs then return nil, err end
   end
-  p.networks[key] = { run = function(image) return found:run(image) end, planned = planned.bytes, slabs = slabs }
+  p.networks[key] = { run = function(image, observer) return found:run(image, observer) end, planned = planned.bytes,
+    ops = planned.ops, slabs = slabs }
   return p.networks[key]
 end
 
@@ -136,6 +137,17 @@ local function as_image(t)
   return t:reshape({ 1, 1, s[1], s[2], s[3] }):dense "image"
 end
 
+-- The network's run, which tells step() after each op how many passes are behind, in parts.
+local function watched(net, step)
+  local done = 0
+  return function(image)
+    return net.run(image, function()
+      done = done + 1
+      step(done / net.ops)
+    end)
+  end
+end
+
 -- Probabilities { 1, 1, z, y, x } of the image on a grid, with flips: in one pass, or blended from tiles.
 local function probabilities(p, image, o)
   local size = { image.shape[3], image.shape[4], image.shape[5] }
@@ -143,7 +155,7 @@ local function probabilities(p, image, o)
     local net, err = network_of(p, size, o.beside)
     if not net then return nil, err end
     o.planned, o.slabs = net.planned, net.slabs
-    return prediction.averaged(image, p.how.flips, net.run, o.each)
+    return prediction.averaged(image, p.how.flips, o.step and watched(net, o.step) or net.run, o.each)
   end
   local net, err = network_of(p, o.tile, o.beside)
   if not net then return nil, err end
@@ -184,7 +196,8 @@ local function lay_back(image, to, kept, valid, into)
   view:copy_(larger)
 end
 
--- Predicts on a grid and lays the result into `into`. o: { what, middle, tile, overlap, each }.
+-- Predicts on a grid and lays the result into `into`. o: { what, middle, tile, overlap, beside; each(i, n) after each
+-- pass or tile, or step(passes) }; gets planned and slabs.
 local function predict_on(p, image, to, into, o)
   local seen, valid = engine.seen(image.voxels, { from = image.grid, to = to, kind = p.seen.kind,
     window = p.seen.window })
@@ -256,8 +269,12 @@ local function whole(p, image, into, o)
   if wrong then return nil, wrong end
   local to = grid_over(p, image, o.tile)
   local how = { what = o.name, tile = o.tile, overlap = o.overlap or 0.5, beside = bytes_beside(image, to.size) }
-  function how.each(i, n) o.progress(i, n, o.tile and "predicting tiles" or "predicting") end
-  how.each(0, o.tile and 1 or #prediction.combinations(p.how.flips))
+  local passes = #prediction.combinations(p.how.flips)
+  if o.tile then
+    function how.each(i, n) o.progress(i, n, "predicting tiles") end
+  else -- percent of all ops
+    function how.step(done) o.progress(math.min(100, math.floor(100 * done / passes)), 100, "predicting") end
+  end
   local fine, err = predict_on(p, image, to, into, how)
   if not fine then return nil, err end
   return { size = to.size, spacing_mm = to.spacing_mm, planned = how.planned, slabs = how.slabs, tile = o.tile,
