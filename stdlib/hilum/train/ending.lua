@@ -25,6 +25,7 @@ function ending.run(s)
   local fine
   fine, err = epoch.measure(s, "panel", chosen, function(case, batch, prediction, dice)
     local column = evaluate.column(s.set.cases[case], batch, prediction, dice)
+    column.threshold = s.spec.predict.threshold
     local spacing = dataset.spacing_mm(s.spec.data)
     column.spacing_mm = spacing and { spacing[2], spacing[3] } or nil -- of the scale bar
     run.panel[#run.panel + 1] = column
