@@ -202,6 +202,7 @@ function evaluate.complete(run, o)
   local chosen = evaluate.panel_cases(o.validation, result.dice)
   return o.measure("panel", chosen, function(case, batch, probability, dice)
     local column = evaluate.column(o.set.cases[case], batch, probability, dice)
+    column.threshold = o.spec.predict.threshold
     column.spacing_mm = o.spacing_mm and { o.spacing_mm[2], o.spacing_mm[3] } or nil -- of the scale bar
     run.panel[#run.panel + 1] = column
   end, { predict = o.spec.predict })

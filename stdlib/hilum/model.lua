@@ -378,16 +378,16 @@ function model:evaluator(o)
   }
 end
 
---- o: { batch, size, slabs (as for a trainer) }. run(image) -> probabilities { batch, classes, z, y, x }; streams: what
---- can go through slabs.
+--- o: { batch, size, slabs (as for a trainer) }. run(image[, observer]) -> probabilities { batch, classes, z, y, x };
+--- streams: what can go through slabs.
 function model:predictor(o)
   local b = trace(self, o.batch, o.size, { slabs = o.slabs })
   b.program:output(op.sigmoid(uncovered(b, finest(b))))
   b.program:finish()
   return {
     program = b.program, streams = b.streams,
-    run = function(_, image)
-      local out, err = b.program:run { image }
+    run = function(_, image, observer)
+      local out, err = b.program:run({ image }, observer)
       if not out then return nil, err end
       return out[1]
     end,

@@ -11,6 +11,7 @@ local budget = require "hilum.budget"
 local engine = require "hilum.engine"
 local grids = require "hilum.grid"
 local parts = require "hilum.predict.parts"
+local pictures = require "hilum.data.slices"
 local prediction = require "hilum.prediction"
 local problem = require "hilum.problem"
 local tiles = require "hilum.predict.tiles"
@@ -21,22 +22,13 @@ local predict = {}
 
 -- ---- the run ----
 
--- What the experiment does with a scan before the network sees it; or nil and a problem.
-local function preprocessing(spec, path, window_hu)
+-- What the experiment does with a scan before the network sees it.
+local function preprocessing(spec)
   local data = spec.data
-  local plain = { crop = table.move(data.crop, 1, 3, 1, {}), window = window_hu or data.window_hu }
-  plain.window = plain.window and { plain.window[1], plain.window[2] }
-  if value.show(data) ~= "hl.data.slices" then
-    plain.kind, plain.over_scan = data.resample and data.resample.image or "linear", data.extent == "scan"
-    plain.spacing_mm = table.move(data.spacing_mm, 1, 3, 1, {})
-    return plain
-  end
-  if not window_hu then
-    return nil, problem.new("data", path .. ": was trained on LIDC-IDRI-slices, pictures of 8 bits without Hounsfield "
-      .. "units and without spacing, so how a CT becomes such a picture is not known: --window-hu LOW,HIGH says which "
-      .. "values are black and white; voxels are then taken one to one, whatever their spacing")
-  end
-  plain.kind = "nearest"
+  local plain = { crop = table.move(data.crop, 1, 3, 1, {}), pictures = value.show(data) == "hl.data.slices" }
+  if plain.pictures then return plain end
+  plain.window, plain.kind = { data.window_hu[1], data.window_hu[2] }, data.resample and data.resample.image or "linear"
+  plain.over_scan, plain.spacing_mm = data.extent == "scan", table.move(data.spacing_mm, 1, 3, 1, {})
   return plain
 end
 
@@ -62,8 +54,8 @@ end
 local UNUSED = { "modules", "split", "cases", "drawn", "log", "panel", "interreader", "calibration", "measured" }
 
 --- Opens an archived run for prediction. o: { weights = "best" (default) or "last", threshold, keep, flips (default:
---- as the experiment says), window_hu (of an experiment that knows none), memory = bytes (default: what the machine
---- has) }. The archive is tried in another process first. Returns the predictor, or nil and a problem.
+--- as the experiment says), memory = bytes (default: what the machine has) }. The archive is tried in another process
+--- first. Returns the predictor, or nil and a problem.
 function predict.open(path, o)
   o = o or {}
   local run, spec
@@ -73,8 +65,7 @@ function predict.open(path, o)
   if not spec then return nil, err end
   local p = { path = path, spec = spec, name = spec.name, weights = o.weights or "best", how = settings(spec, o),
     memory = o.memory, stride = total_stride(spec.model), networks = {} }
-  p.seen, err = preprocessing(spec, path, o.window_hu)
-  if not p.seen then return nil, err end
+  p.seen = preprocessing(spec)
   p.net, err = archived.model(run, spec, path, p.weights, p.seen.crop)
   if not p.net then return nil, err end
   local state = type(run.state) == "table" and run.state or {}
@@ -106,7 +97,7 @@ local function network_of(p, size, beside)
   local function record(slabs)
     found = p.net:predictor { batch = 1, size = size, slabs = slabs }
     local plan = found.program:plan()
-    planned = { bytes = plan.peak.all + p.net:bytes() + beside, where = plan.where }
+    planned = { bytes = plan.peak.all + p.net:bytes() + beside, where = plan.where, ops = plan.ops }
     return planned
   end
   record {}
@@ -119,7 +110,8 @@ local function network_of(p, size, beside)
       advice = "tiles (--tile), crops (--at, --nodules) or a machine with more memory (--memory-gib)" })
     if not slabs then return nil, err end
   end
-  p.networks[key] = { run = function(image) return found:run(image) end, planned = planned.bytes, slabs = slabs }
+  p.networks[key] = { run = function(image, observer) return found:run(image, observer) end, planned = planned.bytes,
+    ops = planned.ops, slabs = slabs }
   return p.networks[key]
 end
 
@@ -136,6 +128,17 @@ local function as_image(t)
   return t:reshape({ 1, 1, s[1], s[2], s[3] }):dense "image"
 end
 
+-- The network's run, which tells step() after each op how many passes are behind, in parts.
+local function watched(net, step)
+  local done = 0
+  return function(image)
+    return net.run(image, function()
+      done = done + 1
+      step(done / net.ops)
+    end)
+  end
+end
+
 -- Probabilities { 1, 1, z, y, x } of the image on a grid, with flips: in one pass, or blended from tiles.
 local function probabilities(p, image, o)
   local size = { image.shape[3], image.shape[4], image.shape[5] }
@@ -143,7 +146,7 @@ local function probabilities(p, image, o)
     local net, err = network_of(p, size, o.beside)
     if not net then return nil, err end
     o.planned, o.slabs = net.planned, net.slabs
-    return prediction.averaged(image, p.how.flips, net.run, o.each)
+    return prediction.averaged(image, p.how.flips, o.step and watched(net, o.step) or net.run, o.each)
   end
   local net, err = network_of(p, o.tile, o.beside)
   if not net then return nil, err end
@@ -184,15 +187,15 @@ local function lay_back(image, to, kept, valid, into)
   view:copy_(larger)
 end
 
--- Predicts on a grid and lays the result into `into`. o: { what, middle, tile, overlap, each }.
-local function predict_on(p, image, to, into, o)
-  local seen, valid = engine.seen(image.voxels, { from = image.grid, to = to, kind = p.seen.kind,
-    window = p.seen.window })
+-- Predicts on what is seen on a grid and lays the result into `into`. o: { what, middle, tile, overlap, beside;
+-- each(i, n) after each pass or tile, or step(passes) }; gets planned and slabs.
+local function predict_on(p, image, into, o, seen, valid, to)
   local raw, err = probabilities(p, seen, o)
   if not raw then return nil, err end
   local wrong = prediction.wrong(raw, o.what)
   if wrong then return nil, wrong end
-  local kept = prediction.kept(raw, p.how, { spacing_mm = to.spacing_mm, middle = o.middle })
+  local kept = prediction.kept(raw, p.how, { spacing_mm = not p.seen.pictures and to.spacing_mm or nil,
+    middle = o.middle })
   lay_back(image, to, kept, valid, into)
   for _, t in ipairs { seen, valid, raw, kept } do t:free() end
   return true
@@ -200,22 +203,30 @@ end
 
 -- ---- which grids ----
 
--- Around a position, as a training crop lies around a nodule.
-local function grid_at(p, image, index)
-  local g = image.grid
-  if p.seen.spacing_mm then
-    local centre = {}
-    for a = 1, 3 do centre[a] = grids.position(g, a, index[a]) end
-    return grids.around(centre, p.seen.crop, p.seen.spacing_mm)
-  end
-  local to = { size = p.seen.crop, spacing_mm = g.spacing_mm, origin_mm = {}, z_mm = g.z_mm and {} }
-  for a = 1, 3 do
-    to.origin_mm[a] = grids.position(g, a, math.floor(index[a] + 0.5) - p.seen.crop[a] // 2)
-  end
-  for i = 1, g.z_mm and p.seen.crop[1] or 0 do
-    to.z_mm[i] = grids.position(g, 1, math.floor(index[1] + 0.5) - p.seen.crop[1] // 2 + i - 1)
-  end
+-- Image, validity and the grid: by the same code as in training.
+local function seen_on(p, image, to)
+  local seen, valid = engine.seen(image.voxels, { from = image.grid, to = to, kind = p.seen.kind,
+    window = p.seen.window })
+  return seen, valid, to
+end
+
+-- The scan's own voxels from `first` on, which may lie outside.
+local function grid_of_voxels(g, first, size)
+  local to = { size = size, spacing_mm = g.spacing_mm, origin_mm = {}, z_mm = g.z_mm and {} }
+  for a = 1, 3 do to.origin_mm[a] = grids.position(g, a, first[a]) end
+  for i = 1, g.z_mm and size[1] or 0 do to.z_mm[i] = grids.position(g, 1, first[1] + i - 1) end
   return to
+end
+
+-- What the network sees around a position, as a training crop lies around a nodule: image, validity and their grid.
+local function seen_at(p, image, index)
+  if p.seen.pictures then
+    local seen, valid, first = pictures.seen(image.voxels, index, p.seen.crop)
+    return seen, valid, grid_of_voxels(image.grid, first, p.seen.crop)
+  end
+  local centre = {}
+  for a = 1, 3 do centre[a] = grids.position(image.grid, a, index[a]) end
+  return seen_on(p, image, grids.around(centre, p.seen.crop, p.seen.spacing_mm))
 end
 
 -- Over the whole scan: as an experiment on whole scans says, else at its spacing, in as many voxels as the network can
@@ -223,7 +234,7 @@ end
 local function grid_over(p, image, least)
   local g = image.grid
   if p.seen.over_scan then return grids.over(g, p.seen.crop) end
-  local spacing, size, middle = p.seen.spacing_mm or g.spacing_mm, {}, {}
+  local spacing, size, middle = p.seen.spacing_mm, {}, {}
   for a = 1, 3 do
     local first, last = grids.edges(g, a)
     local n = math.max(least and least[a] or 1, math.ceil((last - first) / spacing[a] - 1e-6))
@@ -248,6 +259,10 @@ local function bytes_beside(image, size)
 end
 
 local function whole(p, image, into, o)
+  if p.seen.pictures then
+    return nil, problem.new("usage", p.path .. ": was trained on pictures of nodules, 128 × 128 voxels each, so it "
+      .. "predicts around positions: say --at, --at-mm or --nodules")
+  end
   if p.how.keep == "central" then
     return nil, problem.new("usage", "the experiment keeps the part in the middle of a crop, and a whole scan has no "
       .. "such middle: say --keep all or --keep largest")
@@ -256,9 +271,13 @@ local function whole(p, image, into, o)
   if wrong then return nil, wrong end
   local to = grid_over(p, image, o.tile)
   local how = { what = o.name, tile = o.tile, overlap = o.overlap or 0.5, beside = bytes_beside(image, to.size) }
-  function how.each(i, n) o.progress(i, n, o.tile and "predicting tiles" or "predicting") end
-  how.each(0, o.tile and 1 or #prediction.combinations(p.how.flips))
-  local fine, err = predict_on(p, image, to, into, how)
+  local passes = #prediction.combinations(p.how.flips)
+  if o.tile then
+    function how.each(i, n) o.progress(i, n, "predicting tiles") end
+  else -- percent of all ops
+    function how.step(done) o.progress(math.min(100, math.floor(100 * done / passes)), 100, "predicting") end
+  end
+  local fine, err = predict_on(p, image, into, how, seen_on(p, image, to))
   if not fine then return nil, err end
   return { size = to.size, spacing_mm = to.spacing_mm, planned = how.planned, slabs = how.slabs, tile = o.tile,
     overlap = o.tile and how.overlap }
@@ -274,7 +293,7 @@ local function around(p, image, into, o)
     how.what = string.format("%s, position %d", o.name, i)
     function how.each(k) o.progress((i - 1) * passes + k, #o.positions * passes, "predicting") end
     how.each(0)
-    local fine, err = predict_on(p, image, grid_at(p, image, index), into, how)
+    local fine, err = predict_on(p, image, into, how, seen_at(p, image, index))
     if not fine then return nil, err end
   end
   return { size = p.seen.crop, spacing_mm = p.seen.spacing_mm or image.grid.spacing_mm, planned = how.planned,

@@ -282,6 +282,59 @@ static void test_seg(const scan *s) {
   hl_nodules_free(none);
 }
 
+/* Labels on the series' grid: part 1 one voxel of slice 1, part 2 two voxels on slices 2 and 4. */
+static hl_tensor *make_labels(const hl_series *series) {
+  hl_desc d = {.dtype = HL_I32, .shape = hl_shape_make(3, hl_series_grid(series)->size)};
+  hl_tensor *t = NULL;
+  hl_err e = {0};
+  if (hl_tensor_zeros(&t, &d, HL_MEM_DATA, "labels", &e) != HL_OK) tap_diag("%s", e.msg);
+  hl_tensor_i32(t)[ROWS * COLUMNS + 2 * COLUMNS + 3] = 1;
+  hl_tensor_i32(t)[2 * ROWS * COLUMNS] = 2;
+  hl_tensor_i32(t)[4 * ROWS * COLUMNS + ROWS * COLUMNS - 1] = 2;
+  return t;
+}
+
+static void test_seg_parts(const scan *s) {
+  hl_seg_part parts[] = {{{1, 2, 3}, {1, 1, 1}, "small"}, {{2, 0, 0}, {3, ROWS, COLUMNS}, "large"}};
+  const char *path = in_scratch("parts.dcm");
+  hl_tensor *labels = make_labels(s->series);
+  hl_err e = {0};
+  hl_seg_result r;
+  hl_dicom_header h;
+  size_t n;
+  if (succeeds(hl_seg_write_parts(path, s->series, labels, parts, 2, "hilum x", &r, &e), &e,
+               "labels as a segmentation object") &&
+      succeeds(hl_dicom_header_read(path, &h, &e), &e, "reading its header")) {
+    is_int(r.segments, 2, "a segment for each label");
+    is_int(r.frames, 3, "a frame for each slice with a voxel of it");
+    is_str(h.sop_class, SEGMENTATION, "class");
+    is_str(h.study_uid, "2.25.7", "the series' study");
+    char *bytes = read_bytes(path, &n);
+    for (int64_t f = 0; f < 3; f++) is_int(set_bits(bytes, n, 3, f), 1, "one pixel a frame");
+    int automatic = 0, algorithm = 0;
+    for (size_t i = 0; i + 20 < n; i++) {
+      automatic += memcmp(bytes + i, "CS\x0a\0AUTOMATIC ", 14) == 0;
+      algorithm += memcmp(bytes + i, "LO\x08\0hilum x ", 12) == 0;
+    }
+    is_int(automatic, 2, "segments made by a program");
+    is_int(algorithm, 2, "which is named");
+    free(bytes);
+  }
+  fails(hl_seg_write_parts(path, s->series, labels, parts, 0, "x", &r, &e), HL_EFORMAT, &e,
+        "nothing is predicted in series 2.25.77", "no part");
+  hl_seg_part twice[] = {parts[1], parts[0]}; /* part 2 lies elsewhere */
+  fails(hl_seg_write_parts(path, s->series, labels, twice, 2, "x", &r, &e), HL_EINVAL, &e,
+        "no voxel has the label 1", "a box without its label");
+  parts[0].size[2] = COLUMNS;
+  fails(hl_seg_write_parts(path, s->series, labels, parts, 2, "x", &r, &e), HL_EINVAL, &e,
+        "a part's box lies outside the series", "a box beyond the series");
+  hl_tensor_unref(labels);
+  labels = ramp(HL_I16);
+  fails(hl_seg_write_parts(path, s->series, labels, parts, 2, "x", &r, &e), HL_ESHAPE, &e,
+        "labels are i16[2,3,4], expected i32[", "labels on another grid");
+  hl_tensor_unref(labels);
+}
+
 /* Frames have their own positions: uneven steps are no obstacle, only not to be named as one. */
 static void test_seg_uneven(void) {
   const hl_seg_options o = {.level = 0.5};
@@ -313,6 +366,7 @@ int main(void) {
   scan s = begin(0);
   test_drawing(&s);
   test_seg(&s);
+  test_seg_parts(&s);
   end(&s);
   test_seg_uneven();
   return tap_done();

@@ -34,7 +34,6 @@ local command = {
     { "threshold", "P", "a voxel is predicted above it (default: as the experiment says)" },
     { "keep", "NAME", "all, largest or central: which connected parts (default: as the experiment says)" },
     { "flips", "AXES", "for example zyx, or none: mirrored images too (default: as the experiment says)" },
-    { "window-hu", "LOW,HIGH", "values that become 0 and 1, for experiments that know none" },
     { "memory-gib", "N", "at most so much memory (default: what the machine has left)" },
     { "threads", "N", "compute threads (default: all processors)" },
     { "json", nil, "one JSON object" },
@@ -78,14 +77,6 @@ local function check_output(given)
   common.refuse_existing(out)
 end
 
-local function window_of(given)
-  local word = given["window-hu"]
-  if not word then return nil end
-  local w = options.vector(command, "window-hu", word, 2)
-  if w[1] >= w[2] then usage("--window-hu: the lower value comes first, got '%s'", word) end
-  return w
-end
-
 local function flips_of(given)
   local word = given.flips
   if not word or word == "none" then return word and "" end
@@ -103,7 +94,7 @@ local function settings(given)
     weights = options.choice(command, given, "weights", { "best", "last" }),
     threshold = options.decimal(command, given, "threshold", 1e-6, 1 - 1e-6),
     keep = given.keep and options.choice(command, given, "keep", { "all", "largest", "central" }),
-    flips = flips_of(given), window_hu = window_of(given), memory = gib and math.floor(gib * 2 ^ 30),
+    flips = flips_of(given), memory = gib and math.floor(gib * 2 ^ 30),
   }
 end
 
@@ -132,8 +123,10 @@ local function grid_line(p, grid, result)
   local what = grid.tile and string.format("whole scan in tiles of %s, overlap %g", by(grid.tile, "%d"), grid.overlap)
     or #result.positions == 0 and "whole scan in one pass"
     or string.format("%d crop%s", #result.positions, #result.positions == 1 and "" or "s")
-  return string.format("seen          %s: %s voxels of %s mm, %g to %g HU; %s planned%s", what, by(grid.size, "%d"),
-    by(grid.spacing_mm, "%.3g"), p.seen.window[1], p.seen.window[2], progress.bytes(grid.planned), slabs_text(grid))
+  local w = p.seen.window
+  local grey = w and string.format("%g to %g HU", w[1], w[2]) or "each slice from its darkest to its brightest"
+  return string.format("seen          %s: %s voxels of %s mm, %s; %s planned%s", what, by(grid.size, "%d"),
+    by(grid.spacing_mm, "%.3g"), grey, progress.bytes(grid.planned), slabs_text(grid))
 end
 
 local function lines_of(p, image, result, files, seconds)

@@ -2,6 +2,10 @@
 --
 -- The pictures have grey values of 8 bits, no Hounsfield units and no spacing, and as many slices as the nodule has:
 -- its extent in z is given away. What is measured on them is in voxels.
+--
+-- Where the CT is there too, it shows what a picture is: 128 × 128 voxels of one slice, one to one, stretched between
+-- their own darkest and brightest to 0 … 255 and rounded. (All 17 pictures of LIDC-IDRI-0001's and 0003's first nodules
+-- come out of the CT to the bit this way.)
 
 local engine = require "hilum.engine"
 local identity = require("hilum.data.files").identity
@@ -9,6 +13,7 @@ local problem = require "hilum.problem"
 local sets = require "hilum.data.set"
 local votes = require "hilum.data.votes"
 
+local op = engine.op
 local slices = {}
 
 local IMAGE = { dtype = "f32", layout = "image", category = "data" }
@@ -138,7 +143,7 @@ local function read_masks(files, size, hash)
     if not stack then return nil, err end
     hash[#hash + 1] = engine.sha256(stack:raw())
     if stack:stats().max > 0 then
-      masks[#masks + 1] = engine.op.clamp(stack:to "f32", { low = 0, high = 1 }):to "u8"
+      masks[#masks + 1] = op.clamp(stack:to "f32", { low = 0, high = 1 }):to "u8"
     end
     stack:free()
   end
@@ -155,7 +160,7 @@ end
 -- Images, validity, readers and truth on the crop's grid; and whether it cuts something off.
 local function sample_of(stack, masks, agreed, crop)
   local valid, whole = engine.zeros({ 1, 1, crop[1], crop[2], crop[3] }, MASK), true
-  local sample = { image = engine.op.affine(cut(stack, crop, IMAGE, valid), { scale = 1 / 255 }), valid = valid,
+  local sample = { image = op.affine(cut(stack, crop, IMAGE, valid), { scale = 1 / 255 }), valid = valid,
     truth = cut(agreed, crop, MASK), readers = {} }
   for i, mask in ipairs(masks) do
     sample.readers[i] = cut(mask, crop, MASK)
@@ -216,6 +221,56 @@ local function read_patient(protocol, folder, patient, nodules)
   end
   part.line = table.concat(lines)
   return part
+end
+
+-- ---- the way from a CT ----
+
+local SIDE = 128 -- of a picture
+
+-- 0 … 255 between the extremes of some voxels, halves upwards: u8.
+local function stretched(voxels)
+  local stats = voxels:stats()
+  local scale = stats.max > stats.min and 255 / (stats.max - stats.min) or 0
+  local above <close> = op.affine(voxels, { shift = -stats.min }) -- two steps, whose roundings count
+  local grey <close> = op.affine(above, { scale = scale })
+  local even <close> = grey:to("u8"):to "f64" -- halves to the even
+  local rest <close> = op.sub(grey, even)
+  local half <close> = engine.zeros(rest.shape, { dtype = "f64" })
+  half:fill(0.5)
+  return op.add(even, op.greater_equal(rest, half)):to "u8"
+end
+
+-- Slice k of a scan as a picture whose first row and column are y0 and x0 of the scan: into the u8 views `picture` and
+-- `inside` of SIDE × SIDE.
+local function draw(voxels, k, y0, x0, picture, inside)
+  local rows, columns = voxels.shape[2], voxels.shape[3]
+  local y1, y2 = math.max(1, y0), math.min(rows, y0 + SIDE - 1)
+  local x1, x2 = math.max(1, x0), math.min(columns, x0 + SIDE - 1)
+  if y1 > y2 or x1 > x2 then return end
+  local part <close> = voxels:slice(1, k):slice(2, y1, y2):slice(3, x1, x2):to("f64"):dense("plain"):clone()
+  local function place(t) return t:slice(2, y1 - y0 + 1, y2 - y0 + 1):slice(3, x1 - x0 + 1, x2 - x0 + 1) end
+  place(picture):copy_(stretched(part))
+  place(inside):fill(1)
+end
+
+--- What a set of pictures would hold of a CT (voxels [z,y,x]) around an index (from 1): image and validity on the crop,
+--- and the index of the crop's first voxel in the scan (which may lie outside).
+function slices.seen(voxels, index, crop)
+  local first, size = {}, { crop[1], SIDE, SIDE }
+  for a = 1, 3 do first[a] = math.floor(index[a]) - size[a] // 2 end
+  local stack <close> = engine.zeros(size, { dtype = "u8" })
+  local inside <close> = engine.zeros(size, { dtype = "u8" })
+  for i = 1, crop[1] do
+    local k = first[1] + i - 1
+    if k >= 1 and k <= voxels.shape[1] then
+      draw(voxels, k, first[2], first[3], stack:slice(1, i), inside:slice(1, i))
+    end
+  end
+  for a = 2, 3 do
+    local from, to = overlap(SIDE, crop[a])
+    first[a] = first[a] + from - to
+  end
+  return op.affine(cut(stack, crop, IMAGE), { scale = 1 / 255 }), cut(inside, crop, MASK), first
 end
 
 --- The cases below a folder. source: { folder, min_readers, consensus, crop }; options: see data/set.lua. Returns a

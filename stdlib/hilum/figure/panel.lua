@@ -10,7 +10,7 @@ local panel = {}
 
 local fields, finite = numbers.fields, numbers.finite
 
-local LEVEL = 0.5 -- a voxel is predicted, and annotated, above it
+local LEVEL = 0.5 -- a voxel is annotated above it, and predicted unless the column says otherwise
 local SMALLEST = 24 -- side of a window in pixels of the image
 local MOST_COLUMNS = 8
 
@@ -36,16 +36,17 @@ local function pictures(column)
     if set.image and (one.height ~= set.image.height or one.width ~= set.image.width) then
       return nil, problem.new("format", "the panel's image and " .. what .. " differ in size")
     end
+    one.level = what == "prediction" and finite(column.threshold) and column.threshold or LEVEL
     set[what] = one
   end
   return set
 end
 
--- Grows box { y0, y1, x0, x1 } to all that is above the level.
+-- Grows box { y0, y1, x0, x1 } to all that is above the picture's level.
 local function cover(box, one)
   for y = 1, one.height do
     for x = 1, one.width do
-      if one.at(y, x) > LEVEL then
+      if one.at(y, x) > one.level then
         box.y0, box.y1 = math.min(box.y0 or y, y), math.max(box.y1 or y, y)
         box.x0, box.x1 = math.min(box.x0 or x, x), math.max(box.x1 or x, x)
       end
@@ -99,7 +100,7 @@ local function outline(mask, w)
   local lines = contour.lines(function(y, x)
     local v = mask.at(w.y + y - 1, w.x + x - 1)
     return finite(v) and v or 0
-  end, w.height, w.width, LEVEL)
+  end, w.height, w.width, mask.level)
   for _, line in ipairs(lines) do
     for _, point in ipairs(line) do rows[#rows + 1] = { point[1] - 1, point[2] - 1 } end
     rows[#rows + 1] = {}
@@ -176,7 +177,8 @@ end
 
 --- Slices of nodules in columns: the image, the annotation and the prediction as contours over it, the Dice of the
 --- whole nodule below. Columns are { id, image, truth, prediction [y,x], dice } and, optional, spacing_mm { y, x }
---- (a scale bar) and diameter_mm (else that of run.cases). Returns the list of written files, or nil, err.
+--- (a scale bar), diameter_mm (else that of run.cases) and threshold (of the prediction; 0.5). Returns the list of
+--- written files, or nil, err.
 function panel.draw(run, basename, formats)
   local columns = fields(run.panel)
   local n = math.min(#columns, MOST_COLUMNS)

@@ -10,6 +10,8 @@ local scan = require "hilum.data.scan"
 
 local output = {}
 
+local WINDOW = { -1000, 400 } -- of figures, where the experiment has none
+
 --- "nifti", "seg" or nil, by the end of a file's name.
 function output.kind(path)
   if path:find "%.nii%.gz$" or path:find "%.nii$" then return "nifti" end
@@ -80,7 +82,8 @@ local function row_of(p, image, result, row)
   local out = { title = title, pixel_mm = g.spacing_mm[3], width = w.side, height = w.side, slices = {} }
   for c, k in ipairs(pictures.chosen(row.first[1], row.first[1] + row.size[1] - 1, drawing.most_columns)) do
     out.slices[c] = { text = string.format("slice %d  ·  z %s mm", k, pictures.signed("%.1f", grids.position(g, 1, k))),
-      grey = pictures.grey(image.voxels, k, w, p.seen.window), lines = { outline(result.mask, k, w) }, holes = {} }
+      grey = pictures.grey(image.voxels, k, w, p.seen.window or WINDOW), lines = { outline(result.mask, k, w) },
+      holes = {} }
   end
   return out
 end
@@ -93,7 +96,7 @@ function output.draw(basename, p, image, result)
     return nil, problem.new("figure", "no part is predicted, so there is nothing to be drawn")
   end
   table.sort(order, function(a, b) return a.volume_mm3 > b.volume_mm3 end)
-  local rows, g, w = {}, image.grid, p.seen.window
+  local rows, g, w = {}, image.grid, p.seen.window or WINDOW
   for i = 1, math.min(#order, drawing.most_rows) do rows[i] = row_of(p, image, result, order[i]) end
   return drawing.draw({ title = string.format("%s  ·  %s", p.name, image.patient or image.path:match "[^/]*$"),
     note = string.format("%d of %d predicted parts  ·  %s … %s HU  ·  %.3g × %.3g × %.3g mm", #rows, #order,

@@ -75,7 +75,7 @@ end
 --- the network sees it (0 to 1, on its grid), which gives probabilities [z,y,x]; or a folder with a CT series or a
 --- NIfTI file, with o.at = { z, y, x } (from 1), at_mm, nodules = "marks.csv" or whole = true (tile, overlap), which
 --- gives a result that prints its parts and has mask, probability, parts, :save(file) and :draw(basename). o: weights
---- = "best" or "last", threshold, keep, flips, window_hu, memory (bytes), series too. Without an image: the predictor
+--- = "best" or "last", threshold, keep, flips, memory (bytes), series too. Without an image: the predictor
 --- alone, to be called with (image, o) again and again.
 return function(run, image, o)
   local p = run
