@@ -29,12 +29,14 @@ static const hl_winograd_kernels *kernels(void) {
 }
 
 /* A group has at least VOXELS at each point of z and y: the multiplications then use each weight
- * often enough, and what is in use with few channels fits the first-level cache. */
-static void divide(hl_winograd_job *j) {
-  enum { VOXELS = 32, STEP = 8 };
+ * often enough, and what is in use with few channels fits the first-level cache. Products have
+ * more: their sums are as many as weights, read and written for each group. */
+static void divide(hl_winograd_job *j, bool products) {
+  enum { VOXELS = 32, VOXELS_OF_PRODUCTS = 128, STEP = 8 };
   j->width = round_up(divide_up(j->to[2], divide_up(j->to[2], VOXELS)), STEP);
   int64_t along_y = divide_up(j->to[1], HL_TILE);
-  j->tiles = VOXELS / j->width > 1 ? VOXELS / j->width : 1;
+  j->tiles = (products ? VOXELS_OF_PRODUCTS : VOXELS) / j->width;
+  if (j->tiles < 1) j->tiles = 1;
   if (j->tiles > along_y) j->tiles = along_y;
   j->groups[0] = divide_up(j->to[0], HL_TILE);
   j->groups[1] = divide_up(along_y, j->tiles);
@@ -44,7 +46,7 @@ static void divide(hl_winograd_job *j) {
   j->gathered_row = round_up((j->width + 2) * j->out_filled, NUMBERS) + NUMBERS;
 }
 
-/* From x to y, or from dy to dx with the kernel turned around. */
+/* From x to y, or from dy to dx with the kernel turned around. Products are those of x and y. */
 static hl_winograd_job job_of(const hl_convolution *c) {
   bool back = c->kind == HL_CONV_GRAD_INPUT;
   hl_winograd_job j = {
@@ -58,14 +60,13 @@ static hl_winograd_job job_of(const hl_convolution *c) {
   j.blocks = divide_up(j.out * j.split, j.lanes);
   j.in_filled = j.units * j.split;
   j.out_filled = j.blocks * j.lanes / j.split;
-  divide(&j);
+  divide(&j, c->kind == HL_CONV_GRAD_WEIGHT);
   return j;
 }
 
 size_t hl_winograd_scratch(const hl_winograd_job *j) {
   int64_t row = j->spread_row > j->gathered_row ? j->spread_row : j->gathered_row;
-  int64_t n = POINTS * j->tiles * j->spread_row + HL_SEEN * j->tiles * j->gathered_row;
-  n += HL_SEEN * j->tiles * HL_TILE * j->gathered_row;
+  int64_t n = POINTS * j->tiles * (j->spread_row + j->gathered_row);
   return (size_t)(n + (POINTS + 2) * row + NUMBERS);
 }
 
@@ -79,7 +80,7 @@ bool hl_winograd_can(const hl_convolution *c) {
     if (c->kernel[i] != HL_TAPS || c->stride[i] != 1 || c->dilation[i] != 1 || c->padding[i] > 2 ||
         c->far[i] > 2)
       return false;
-  return c->kind != HL_CONV_GRAD_WEIGHT;
+  return true;
 }
 
 /* The share of what is computed that is wanted: tiles reach over the end of an image, vectors over
@@ -93,22 +94,47 @@ static double useful(const int64_t size[3], int64_t channels) {
 }
 
 /* Measured beside oneDNN (docs/performance.md): faster from 2 channels of the source and 8×8×8
- * voxels on, unless nearly half of the work is for nothing. */
+ * voxels on, unless nearly half of the work is for nothing. Products are, up to 48 channels, while
+ * there are many more of them than sums. */
 bool hl_winograd_takes(const hl_convolution *c) {
-  enum { SOURCE = 2, VOXELS = 512 };
+  enum { SOURCE = 2, VOXELS = 512, SUMS = 48 * 48, VOXELS_OF_PRODUCTS = 1728, PER_CHANNEL = 256 };
   static const double wanted = 0.6;
   if (!hl_winograd_can(c)) return false;
-  bool back = c->kind == HL_CONV_GRAD_INPUT;
+  bool back = c->kind == HL_CONV_GRAD_INPUT, products = c->kind == HL_CONV_GRAD_WEIGHT;
   const int64_t *size = back ? c->x : c->y;
-  if ((back ? c->out : c->in) < SOURCE || size[0] * size[1] * size[2] < VOXELS) return false;
-  return useful(size, back ? c->in : c->out) >= wanted;
+  int64_t source = back ? c->out : c->in, result = back ? c->in : c->out;
+  int64_t voxels = size[0] * size[1] * size[2], wider = source > result ? source : result;
+  if (source < SOURCE || voxels < VOXELS || useful(size, result) < wanted) return false;
+  voxels *= c->n;
+  return !products ||
+         (source * result <= SUMS && voxels >= VOXELS_OF_PRODUCTS && voxels >= PER_CHANNEL * wider);
+}
+
+static int64_t group_count(const hl_convolution *c, const hl_winograd_job *j) {
+  return c->n * j->groups[0] * j->groups[1] * j->groups[2];
+}
+
+/* Products are summed in parts of neighbouring groups, each in f32, the parts in f64: as many for
+ * any number of threads, and not too many for their sums to be worth it. */
+static int64_t part_size(const hl_convolution *c, const hl_winograd_job *j) {
+  enum { MOST_NUMBERS = 1 << 20, LEAST_PARTS = 4, MOST_PARTS = 32, LEAST_GROUPS = 4 };
+  int64_t parts = MOST_NUMBERS / weight_numbers(j), groups = group_count(c, j);
+  if (parts > groups / LEAST_GROUPS) parts = groups / LEAST_GROUPS;
+  if (parts < LEAST_PARTS) parts = LEAST_PARTS;
+  if (parts > MOST_PARTS) parts = MOST_PARTS;
+  return divide_up(groups, parts);
+}
+
+static int64_t part_count(const hl_convolution *c, const hl_winograd_job *j) {
+  return divide_up(group_count(c, j), part_size(c, j));
 }
 
 hl_status hl_winograd_workspace(const hl_convolution *c, size_t *bytes, hl_err *e) {
   (void)e;
   hl_winograd_job j = job_of(c);
   size_t scratch = hl_winograd_scratch(&j) * (size_t)hl_compute_threads();
-  *bytes = ((size_t)weight_numbers(&j) + scratch) * sizeof(float);
+  size_t copies = c->kind == HL_CONV_GRAD_WEIGHT ? (size_t)part_count(c, &j) : 1;
+  *bytes = (copies * (size_t)weight_numbers(&j) + scratch) * sizeof(float);
   return HL_OK;
 }
 
@@ -193,47 +219,128 @@ static void spread_weights(int64_t begin, int64_t end, void *ctx) {
     }
 }
 
+/* The way back, for gradients: numbers at the points to taps. */
+static void gather_lanes(double at[POINTS][MOST_LANES], double taps[HL_TAPS * HL_TAPS][MOST_LANES],
+                         int64_t lanes) {
+  double half[HL_SEEN][HL_TAPS][MOST_LANES] = {{{0}}};
+  memset(taps, 0, sizeof *taps * HL_TAPS * HL_TAPS);
+  for (int f = 0; f < POINTS; f++)
+    for (int y = 0; y < HL_TAPS; y++)
+      for (int64_t l = 0; l < lanes; l++)
+        half[f / HL_SEEN][y][l] += (double)points[f % HL_SEEN][y] * at[f][l];
+  for (int zf = 0; zf < HL_SEEN; zf++)
+    for (int k = 0; k < HL_TAPS * HL_TAPS; k++)
+      for (int64_t l = 0; l < lanes; l++)
+        taps[k][l] += (double)points[zf][k / HL_TAPS] * half[zf][k % HL_TAPS][l];
+}
+
+typedef struct sums {
+  const hl_winograd_job *j;
+  const float *parts; /* as spread weights */
+  int64_t count;
+  float *plain;
+} sums;
+
+static void add_parts(const sums *s, int64_t at, double sum[POINTS][MOST_LANES]) {
+  int64_t lanes = s->j->lanes, all = weight_numbers(s->j), step = all / POINTS;
+  for (int f = 0; f < POINTS; f++) {
+    for (int64_t l = 0; l < lanes; l++) sum[f][l] = 0;
+    for (int64_t part = 0; part < s->count; part++)
+      for (int64_t l = 0; l < lanes; l++)
+        sum[f][l] += (double)s->parts[part * all + f * step + at + l];
+  }
+}
+
+static void gather_weights(int64_t begin, int64_t end, void *ctx) {
+  const sums *s = ctx;
+  const hl_winograd_job *j = s->j;
+  enum { TAPS = HL_TAPS * HL_TAPS };
+  for (int64_t i = begin * HL_TAPS; i < end * HL_TAPS; i++) {
+    int64_t block = i / HL_TAPS / j->units, unit = i / HL_TAPS % j->units;
+    double sum[POINTS][MOST_LANES], taps[TAPS][MOST_LANES];
+    add_parts(s, i * j->lanes, sum);
+    gather_lanes(sum, taps, j->lanes);
+    for (int64_t lane = 0; lane < j->lanes; lane++) {
+      int64_t out = (block * j->lanes + lane) / j->split, in = unit * j->split + lane % j->split;
+      if (out >= j->out || in >= j->in) continue;
+      float *to = s->plain + (out * j->in + in) * TAPS * HL_TAPS + i % HL_TAPS;
+      for (int k = 0; k < TAPS; k++) to[k * HL_TAPS] = (float)taps[k][lane];
+    }
+  }
+}
+
 /* ---- running ---- */
+
+enum { GRAIN = 8, TILES_OF_RUN = 4 /* neighbours along y see the same rows */ };
 
 typedef struct work {
   const hl_winograd_job *j;
   const hl_winograd_kernels *kernels;
-  float *scratch;
+  float *scratch, *parts;
   size_t scratch_each;
   int64_t groups, run; /* a run: neighbouring groups, taken together */
   atomic_int_least64_t next;
 } work;
 
-/* One of as many workers as threads: takes runs of groups as they come, in scratch of its own. */
-static void convolve_groups(int64_t begin, int64_t end, void *ctx) {
+static void do_run(const work *w, int64_t run, float *scratch) {
+  int64_t first = run * w->run, end = first + w->run < w->groups ? first + w->run : w->groups;
+  int64_t numbers = weight_numbers(w->j);
+  float *sum = w->parts != NULL ? w->parts + run * numbers : NULL;
+  if (sum != NULL) memset(sum, 0, (size_t)numbers * sizeof *sum);
+  for (int64_t i = first; i < end; i++)
+    if (sum != NULL)
+      w->kernels->multiply(w->j, i, scratch, sum);
+    else
+      w->kernels->convolve(w->j, i, scratch);
+}
+
+/* One of as many workers as threads: takes runs as they come, in scratch of its own. */
+static void do_runs(int64_t begin, int64_t end, void *ctx) {
   (void)end;
   work *w = ctx;
   float *scratch = w->scratch + (size_t)begin * w->scratch_each;
-  int64_t first;
-  while ((first = atomic_fetch_add(&w->next, w->run)) < w->groups)
-    for (int64_t i = first; i < first + w->run && i < w->groups; i++)
-      w->kernels->convolve(w->j, i, scratch);
+  int64_t run;
+  while ((run = atomic_fetch_add(&w->next, 1)) * w->run < w->groups) do_run(w, run, scratch);
+}
+
+static void do_all(const hl_convolution *c, const hl_winograd_job *j, float *scratch,
+                   float *parts) {
+  work w = {.j = j,
+            .kernels = kernels(),
+            .scratch = scratch,
+            .parts = parts,
+            .scratch_each = hl_winograd_scratch(j),
+            .groups = group_count(c, j),
+            .run = parts != NULL ? part_size(c, j) : j->groups[2] * TILES_OF_RUN};
+  hl_parallel_for(hl_compute_threads(), 1, do_runs, &w);
+}
+
+static void convolve(const hl_convolution *c, hl_winograd_job *j, float *weight, float *workspace) {
+  const weights w = {j, weight, workspace, c->kind == HL_CONV_GRAD_INPUT};
+  hl_parallel_for(j->blocks * j->units, GRAIN, spread_weights, (void *)&w);
+  j->weight = workspace;
+  do_all(c, j, workspace + weight_numbers(j), NULL);
+}
+
+static void multiply(const hl_convolution *c, hl_winograd_job *j, float *weight, float *workspace) {
+  const sums s = {j, workspace, part_count(c, j), weight};
+  do_all(c, j, workspace + s.count * weight_numbers(j), workspace);
+  hl_parallel_for(j->blocks * j->units, GRAIN, gather_weights, (void *)&s);
 }
 
 hl_status hl_winograd_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
                           void *workspace, hl_err *e) {
   (void)e;
-  bool back = c->kind == HL_CONV_GRAD_INPUT;
   hl_winograd_job j = job_of(c);
-  weights spread = {.j = &j, .plain = weight, .spread = workspace, .back = back};
-  enum { GRAIN = 8, TILES_OF_RUN = 4 /* neighbours along y see the same rows */ };
-  hl_parallel_for(j.blocks * j.units, GRAIN, spread_weights, &spread);
+  bool back = c->kind == HL_CONV_GRAD_INPUT;
   j.source = back ? y : x;
   j.result = back ? x : y;
-  j.weight = workspace;
+  j.other = y;
   j.bias = bias;
   j.add = c->add != 0;
-  work w = {.j = &j,
-            .kernels = kernels(),
-            .scratch = spread.spread + weight_numbers(&j),
-            .scratch_each = hl_winograd_scratch(&j),
-            .groups = c->n * j.groups[0] * j.groups[1] * j.groups[2],
-            .run = j.groups[2] * TILES_OF_RUN};
-  hl_parallel_for(hl_compute_threads(), 1, convolve_groups, &w);
+  if (c->kind == HL_CONV_GRAD_WEIGHT)
+    multiply(c, &j, weight, workspace);
+  else
+    convolve(c, &j, weight, workspace);
   return HL_OK;
 }

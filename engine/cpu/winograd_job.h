@@ -34,7 +34,8 @@ typedef struct hl_winograd_job {
   int64_t groups[3];                  /* along each axis; times images: all of them */
   int64_t spread_row, gathered_row;   /* distances of rows in scratch */
   const float *source;                /* [n][z][y][x][in] */
-  float *result;                      /* [n][z][y][x][out]; of products: the other image */
+  const float *other;                 /* of products: [n][z][y][x][out] */
+  float *result;                      /* [n][z][y][x][out] */
   const float *weight;                /* [36][blocks][units][3][lanes] */
   const float *bias;                  /* [out], or NULL */
   bool add;                           /* to what the result holds */
@@ -46,6 +47,8 @@ typedef struct hl_winograd_kernels {
   int64_t lanes;
   /* Group number `group` of the result; scratch of hl_winograd_scratch(j) numbers. */
   void (*convolve)(const hl_winograd_job *j, int64_t group, float *scratch);
+  /* sum [36][blocks][units][3][lanes] += products of the group's two images. */
+  void (*multiply)(const hl_winograd_job *j, int64_t group, float *scratch, float *sum);
 } hl_winograd_kernels;
 
 extern const hl_winograd_kernels hl_winograd_portable;

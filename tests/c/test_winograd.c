@@ -192,7 +192,7 @@ int main(void) {
   double worst = 0;
   check_refusals();
   for (uint32_t i = 0; i < TRIALS; i++)
-    for (int kind = HL_CONV_FORWARD; kind <= HL_CONV_GRAD_INPUT; kind++)
+    for (int kind = HL_CONV_FORWARD; kind <= HL_CONV_GRAD_WEIGHT; kind++)
       worst = fmax(worst, check((hl_conv_kind)kind, i));
   tap_diag("worst error: %.1e of the largest number", worst);
   return tap_done();

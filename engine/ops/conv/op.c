@@ -415,6 +415,7 @@ static const hl_sample grad_input_samples[] = {
 static const hl_sample grad_weight_samples[] = {
     {"kernel 3", {"2x3x4x5x6 image", "2x5x4x5x6 image"}, "padding=1 kernel=3"},
     {"16 channels", {"1x16x3x4x5 image", "1x8x3x4x5 image"}, "padding=1 kernel=3"},
+    {"few channels", {"2x4x8x11x12 image", "2x7x8x11x12 image"}, "padding=1 kernel=3"},
     {"pointwise to one", {"2x16x5x6x7 image", "2x1x5x6x7 image"}, "kernel=1"},
     {"pointwise from one", {"2x1x5x6x7 image", "2x8x5x6x7 image"}, "kernel=1"},
     {"pointwise, many voxels", {"2x4x9x11x13 image", "2x1x9x11x13 image"}, "kernel=1"},
