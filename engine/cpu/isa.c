@@ -20,13 +20,11 @@ static hl_cpu_isa best(void) {
 }
 
 static void choose(void) {
+  static const char *const names[] = {"none", "portable", "avx2", "avx512"};
   const char *wanted = getenv("HILUM_ISA");
   chosen = best();
-  if (wanted == NULL) return;
-  hl_cpu_isa most = strcmp(wanted, "portable") == 0 ? HL_ISA_PORTABLE
-                    : strcmp(wanted, "avx2") == 0   ? HL_ISA_AVX2
-                                                    : HL_ISA_AVX512;
-  if (most < chosen) chosen = most;
+  for (int i = 0; wanted != NULL && i < (int)chosen; i++)
+    if (strcmp(wanted, names[i]) == 0) chosen = (hl_cpu_isa)i;
 }
 
 hl_cpu_isa hl_isa(void) {

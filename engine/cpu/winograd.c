@@ -99,7 +99,7 @@ static double useful(const int64_t size[3], int64_t channels) {
 bool hl_winograd_takes(const hl_convolution *c) {
   enum { SOURCE = 2, VOXELS = 512, SUMS = 48 * 48, VOXELS_OF_PRODUCTS = 1728, PER_CHANNEL = 256 };
   static const double wanted = 0.6;
-  if (!hl_winograd_can(c)) return false;
+  if (!hl_winograd_can(c) || hl_isa() == HL_ISA_NONE) return false;
   bool back = c->kind == HL_CONV_GRAD_INPUT, products = c->kind == HL_CONV_GRAD_WEIGHT;
   const int64_t *size = back ? c->x : c->y;
   int64_t source = back ? c->out : c->in, result = back ? c->in : c->out;

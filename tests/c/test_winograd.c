@@ -184,7 +184,7 @@ static void check_refusals(void) {
 }
 
 int main(void) {
-  static const char *const names[] = {"portable", "avx2", "avx512"};
+  static const char *const names[] = {"none", "portable", "avx2", "avx512"};
   const char *wanted = getenv("HILUM_ISA");
   tap_diag("instructions: %s", names[hl_isa()]);
   if (wanted != NULL && strcmp(wanted, names[hl_isa()]) != 0)
