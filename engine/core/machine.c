@@ -59,12 +59,13 @@ enum { LANES = 16, SUMS = 12, STEPS = 1 << 20, TASKS_PER_THREAD = 4 };
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 
-/* Twelve independent chains hide the latency; written out so that each has a register. */
+/* Twelve independent chains hide the latency; written out so that each has a register. They begin
+ * at different numbers: the compiler makes one of equal ones. */
 static void multiply_add(int64_t begin, int64_t end, void *ctx) {
   float *sink = ctx;
   lanes x = {0}, y = x + 0.999F, z = x + 1e-3F;
-  lanes s0 = x, s1 = x, s2 = x, s3 = x, s4 = x, s5 = x, s6 = x, s7 = x, s8 = x, s9 = x, sa = x;
-  lanes sb = x;
+  lanes s0 = x, s1 = x + 1, s2 = x + 2, s3 = x + 3, s4 = x + 4, s5 = x + 5, s6 = x + 6, s7 = x + 7;
+  lanes s8 = x + 8, s9 = x + 9, sa = x + 10, sb = x + 11;
   for (int64_t i = 0; i < STEPS; i++) {
     s0 = s0 * y + z;
     s1 = s1 * y + z;

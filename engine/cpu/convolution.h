@@ -17,6 +17,7 @@ typedef struct hl_convolution {
   int64_t kind;    /* hl_conv_kind */
   int64_t dtype;   /* of the images: HL_F32 or HL_BF16 */
   int64_t bias;    /* 1: forward adds a bias */
+  int64_t add;     /* 1: the result is added to what is there; hl_winograd_run alone can */
   int64_t threads; /* set by the functions below: oneDNN prepares for a number of threads */
   int64_t n, in, out, groups;
   int64_t x[3], y[3], kernel[3], stride[3], dilation[3];

@@ -133,6 +133,13 @@ like "$stdout" '"gf_per_s":' "with what was computed in a second"
 run "$HILUM" bench ops --only mul --size 8 --channels 2 --dtype bf16
 is "$status" 0 "in bf16 too"
 like "$stdout" "image .1,2,8,8,8. bf16" "which is told"
+run "$HILUM" bench conv --size 8
+is "$status" 0 "convolutions are measured"
+like "$stdout" " 8 -> +8 at +8³ +conv_grad_weight +[0-9.]+ ms +[0-9.]+ GF/s +[0-9]+ % +[0-9.]+ GB/s +[0-9]+ %" \
+  "each with its rates and shares"
+run "$HILUM" bench conv --size 8 --dtype bf16 --json
+is "$status" 0 "in bf16 and as JSON"
+like "$stdout" '"multiply_add_gf_per_s":' "beside what the machine can"
 run "$HILUM" bench ops --dtype f16
 is "$status" 2 "an unknown type is a wrong command line"
 like "$stderr" "expected one of f32, bf16, got 'f16'" "whose message says what there is"

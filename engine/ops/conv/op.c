@@ -362,6 +362,9 @@ static const hl_sample conv_samples[] = {
     {"kernel 3", {"2x3x4x5x6 image", "5x3x3x3x3", "5"}, "padding=1"},
     {"no bias", {"1x8x5x4x6 image", "8x8x3x3x3"}, "padding=1"},
     {"16 channels", {"1x16x3x4x5 image", "32x16x3x3x3"}, "padding=1"},
+    {"few channels", {"1x4x8x8x9 image", "8x4x3x3x3", "8"}, "padding=1"},
+    {"odd channels", {"2x6x7x11x13 image", "7x6x3x3x3"}, "padding=1"},
+    {"unpadded edges", {"1x2x14x9x11 image", "4x2x3x3x3"}, "padding=0,2,1"},
     {"no padding", {"1x2x5x6x7 image", "4x2x3x3x3"}, NULL},
     {"pointwise", {"2x6x3x4x5 image", "4x6x1x1x1", "4"}, NULL},
     {"pointwise to one", {"2x16x5x6x7 image", "1x16x1x1x1", "1"}, NULL},
@@ -394,6 +397,7 @@ static const hl_sample conv_samples[] = {
 static const hl_sample grad_input_samples[] = {
     {"kernel 3", {"2x5x4x5x6 image", "5x3x3x3x3"}, "padding=1 size=4,5,6"},
     {"16 channels", {"1x16x3x4x5 image", "16x8x3x3x3"}, "padding=1 size=3,4,5"},
+    {"few channels", {"2x8x8x8x9 image", "8x4x3x3x3"}, "padding=1 size=8,8,9"},
     {"pointwise from one", {"2x1x5x6x7 image", "1x16x1x1x1"}, "size=5,6,7"},
     {"pointwise", {"2x4x3x4x5 image", "4x6x1x1x1"}, "size=3,4,5"},
     {"to one channel", {"1x8x4x5x6 image", "8x1x3x3x3"}, "padding=1 size=4,5,6"},
@@ -411,6 +415,7 @@ static const hl_sample grad_input_samples[] = {
 static const hl_sample grad_weight_samples[] = {
     {"kernel 3", {"2x3x4x5x6 image", "2x5x4x5x6 image"}, "padding=1 kernel=3"},
     {"16 channels", {"1x16x3x4x5 image", "1x8x3x4x5 image"}, "padding=1 kernel=3"},
+    {"few channels", {"2x4x8x11x12 image", "2x7x8x11x12 image"}, "padding=1 kernel=3"},
     {"pointwise to one", {"2x16x5x6x7 image", "2x1x5x6x7 image"}, "kernel=1"},
     {"pointwise from one", {"2x1x5x6x7 image", "2x8x5x6x7 image"}, "kernel=1"},
     {"pointwise, many voxels", {"2x4x9x11x13 image", "2x1x9x11x13 image"}, "kernel=1"},

@@ -156,6 +156,15 @@ local function metrics(given, command)
   }
 end
 
+local function conv(given, command)
+  if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
+  return require("hilum.cli.bench_conv").run {
+    json = given.json, side = options.number(command, given, "size", 128, 4),
+    seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
+    dtype = options.choice(command, given, "dtype", { "f32", "bf16" }),
+  }
+end
+
 return {
   name = "bench",
   summary = "measures what training, single ops and metrics cost on this machine",
@@ -213,6 +222,19 @@ return {
         { "json", nil, "one JSON line" },
       },
       run = metrics,
+    },
+    {
+      name = "bench conv",
+      summary = "the networks' convolutions and their gradients: GF/s and GB/s beside the machine's",
+      arguments = {},
+      options = {
+        { "size", "N", "side of the largest image (default: 128)" },
+        { "dtype", "f32|bf16", "of images (default: f32); parameters are f32" },
+        { "seconds", "N", "patience per kernel; the fastest run counts (default: 0.3)" },
+        { "threads", "N", "compute threads (default: all processors)" },
+        { "json", nil, "one JSON line" },
+      },
+      run = conv,
     },
   },
 }

@@ -1,0 +1,346 @@
+#include "winograd.h"
+
+#include "winograd_job.h"
+
+#include "isa.h"
+
+#include <hilum/parallel.h>
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, NUMBERS = ALIGNMENT / sizeof(float), POINTS = HL_SEEN * HL_SEEN };
+
+/* ---- the plan of a convolution ---- */
+
+static int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+static int64_t round_up(int64_t a, int64_t b) {
+  return divide_up(a, b) * b;
+}
+
+static const hl_winograd_kernels *kernels(void) {
+#if defined(__x86_64__)
+  if (hl_isa() == HL_ISA_AVX512) return &hl_winograd_avx512;
+  if (hl_isa() == HL_ISA_AVX2) return &hl_winograd_avx2;
+#endif
+  return &hl_winograd_portable;
+}
+
+/* A group has at least VOXELS at each point of z and y: the multiplications then use each weight
+ * often enough, and what is in use with few channels fits the first-level cache. Products have
+ * more: their sums are as many as weights, read and written for each group. */
+static void divide(hl_winograd_job *j, bool products) {
+  enum { VOXELS = 32, VOXELS_OF_PRODUCTS = 128, STEP = 8 };
+  j->width = round_up(divide_up(j->to[2], divide_up(j->to[2], VOXELS)), STEP);
+  int64_t along_y = divide_up(j->to[1], HL_TILE);
+  j->tiles = (products ? VOXELS_OF_PRODUCTS : VOXELS) / j->width;
+  if (j->tiles < 1) j->tiles = 1;
+  if (j->tiles > along_y) j->tiles = along_y;
+  j->groups[0] = divide_up(j->to[0], HL_TILE);
+  j->groups[1] = divide_up(along_y, j->tiles);
+  j->groups[2] = divide_up(j->to[2], j->width);
+  /* Never a power of two apart: rows would meet in the same lines of the cache. */
+  j->spread_row = round_up((j->width + 2) * j->in_filled, NUMBERS) + NUMBERS;
+  j->gathered_row = round_up((j->width + 2) * j->out_filled, NUMBERS) + NUMBERS;
+}
+
+/* From x to y, or from dy to dx with the kernel turned around. Products are those of x and y. */
+static hl_winograd_job job_of(const hl_convolution *c) {
+  bool back = c->kind == HL_CONV_GRAD_INPUT;
+  hl_winograd_job j = {
+      .lanes = kernels()->lanes, .in = back ? c->out : c->in, .out = back ? c->in : c->out};
+  memcpy(j.from, back ? c->y : c->x, sizeof j.from);
+  memcpy(j.to, back ? c->x : c->y, sizeof j.to);
+  for (int i = 0; i < 3; i++) j.padding[i] = back ? HL_TAPS - 1 - c->padding[i] : c->padding[i];
+  j.split = 1;
+  while (j.split < 4 && j.lanes / j.split >= 8 && j.out * j.split * 2 <= j.lanes) j.split *= 2;
+  j.units = divide_up(j.in, j.split);
+  j.blocks = divide_up(j.out * j.split, j.lanes);
+  j.in_filled = j.units * j.split;
+  j.out_filled = j.blocks * j.lanes / j.split;
+  divide(&j, c->kind == HL_CONV_GRAD_WEIGHT);
+  return j;
+}
+
+size_t hl_winograd_scratch(const hl_winograd_job *j) {
+  int64_t row = j->spread_row > j->gathered_row ? j->spread_row : j->gathered_row;
+  int64_t n = POINTS * j->tiles * (j->spread_row + j->gathered_row);
+  return (size_t)(n + (POINTS + 2) * row + NUMBERS);
+}
+
+static int64_t weight_numbers(const hl_winograd_job *j) {
+  return POINTS * j->blocks * j->units * HL_TAPS * j->lanes;
+}
+
+bool hl_winograd_can(const hl_convolution *c) {
+  if (c->dtype != HL_F32 || c->groups != 1) return false;
+  for (int i = 0; i < 3; i++)
+    if (c->kernel[i] != HL_TAPS || c->stride[i] != 1 || c->dilation[i] != 1 || c->padding[i] > 2 ||
+        c->far[i] > 2)
+      return false;
+  return true;
+}
+
+/* The share of what is computed that is wanted: tiles reach over the end of an image, vectors over
+ * the channels. The same for all sets of instructions. */
+static double useful(const int64_t size[3], int64_t channels) {
+  enum { LEAST = 4, HALF = 8, WHOLE = 16 };
+  if (channels < LEAST) channels = LEAST; /* no method fills its vectors with fewer */
+  int64_t filled = channels <= LEAST ? LEAST : channels <= HALF ? HALF : round_up(channels, WHOLE);
+  double tiles = (double)(round_up(size[0], HL_TILE) * round_up(size[1], HL_TILE));
+  return (double)(size[0] * size[1]) / tiles * (double)channels / (double)filled;
+}
+
+/* Measured beside oneDNN (docs/performance.md): faster from 2 channels of the source and 8×8×8
+ * voxels on, unless nearly half of the work is for nothing. Products are, up to 48 channels, while
+ * there are many more of them than sums. */
+bool hl_winograd_takes(const hl_convolution *c) {
+  enum { SOURCE = 2, VOXELS = 512, SUMS = 48 * 48, VOXELS_OF_PRODUCTS = 1728, PER_CHANNEL = 256 };
+  static const double wanted = 0.6;
+  if (!hl_winograd_can(c) || hl_isa() == HL_ISA_NONE) return false;
+  bool back = c->kind == HL_CONV_GRAD_INPUT, products = c->kind == HL_CONV_GRAD_WEIGHT;
+  const int64_t *size = back ? c->x : c->y;
+  int64_t source = back ? c->out : c->in, result = back ? c->in : c->out;
+  int64_t voxels = size[0] * size[1] * size[2], wider = source > result ? source : result;
+  if (source < SOURCE || voxels < VOXELS || useful(size, result) < wanted) return false;
+  voxels *= c->n;
+  return !products ||
+         (source * result <= SUMS && voxels >= VOXELS_OF_PRODUCTS && voxels >= PER_CHANNEL * wider);
+}
+
+static int64_t group_count(const hl_convolution *c, const hl_winograd_job *j) {
+  return c->n * j->groups[0] * j->groups[1] * j->groups[2];
+}
+
+/* Products are summed in parts of neighbouring groups, each in f32, the parts in f64: as many for
+ * any number of threads, and not too many for their sums to be worth it. */
+static int64_t part_size(const hl_convolution *c, const hl_winograd_job *j) {
+  enum { MOST_NUMBERS = 1 << 20, LEAST_PARTS = 4, MOST_PARTS = 32, LEAST_GROUPS = 4 };
+  int64_t parts = MOST_NUMBERS / weight_numbers(j), groups = group_count(c, j);
+  if (parts > groups / LEAST_GROUPS) parts = groups / LEAST_GROUPS;
+  if (parts < LEAST_PARTS) parts = LEAST_PARTS;
+  if (parts > MOST_PARTS) parts = MOST_PARTS;
+  return divide_up(groups, parts);
+}
+
+static int64_t part_count(const hl_convolution *c, const hl_winograd_job *j) {
+  return divide_up(group_count(c, j), part_size(c, j));
+}
+
+hl_status hl_winograd_workspace(const hl_convolution *c, size_t *bytes, hl_err *e) {
+  (void)e;
+  hl_winograd_job j = job_of(c);
+  size_t scratch = hl_winograd_scratch(&j) * (size_t)hl_compute_threads();
+  size_t copies = c->kind == HL_CONV_GRAD_WEIGHT ? (size_t)part_count(c, &j) : 1;
+  *bytes = (copies * (size_t)weight_numbers(&j) + scratch) * sizeof(float);
+  return HL_OK;
+}
+
+/* ---- weights ---- */
+
+/* G: three taps to the six points. */
+static const float points[HL_SEEN][HL_TAPS] = {
+#define SQUARE(a) ((a) * (a))
+#define AT(p, q)                                                                                   \
+  {                                                                                                \
+    (float)(1 / (2 * SQUARE(p) * (SQUARE(p) - SQUARE(q)))),                                        \
+        (float)((p) / (2 * SQUARE(p) * (SQUARE(p) - SQUARE(q)))),                                  \
+        (float)(SQUARE(p) / (2 * SQUARE(p) * (SQUARE(p) - SQUARE(q))))                             \
+  }
+    {1, 0, 0},
+    AT(HL_WINOGRAD_P, HL_WINOGRAD_Q),
+    AT(-HL_WINOGRAD_P, HL_WINOGRAD_Q),
+    AT(HL_WINOGRAD_Q, HL_WINOGRAD_P),
+    AT(-HL_WINOGRAD_Q, HL_WINOGRAD_P),
+    {0, 0, 1},
+#undef AT
+#undef SQUARE
+};
+
+enum { MOST_LANES = 16 };
+
+typedef struct weights {
+  const hl_winograd_job *j;
+  const float *plain; /* [O][I][z][y][x] of the convolution x → y */
+  float *spread;
+  bool back;
+} weights;
+
+/* Where the taps from a source channel to a channel of the result are, and how far apart. */
+static const float *taps_of(const weights *w, int64_t out, int64_t in) {
+  enum { TAPS = HL_TAPS * HL_TAPS * HL_TAPS };
+  return w->back ? w->plain + (in * w->j->out + out) * TAPS
+                 : w->plain + (out * w->j->in + in) * TAPS;
+}
+
+/* Taps [z][y] at position x of the kernel, for the lanes of one block and unit. */
+static void taps_of_lanes(const weights *w, int64_t block, int64_t unit, int x,
+                          float taps[HL_TAPS * HL_TAPS][MOST_LANES]) {
+  const hl_winograd_job *j = w->j;
+  enum { LAST = HL_TAPS * HL_TAPS * HL_TAPS - 1 };
+  for (int64_t lane = 0; lane < j->lanes; lane++) {
+    int64_t out = (block * j->lanes + lane) / j->split, in = unit * j->split + lane % j->split;
+    bool there = out < j->out && in < j->in;
+    const float *from = there ? taps_of(w, out, in) : NULL;
+    for (int k = 0; k < HL_TAPS * HL_TAPS; k++) {
+      int at = k * HL_TAPS + x;
+      taps[k][lane] = there ? from[w->back ? LAST - at : at] : 0;
+    }
+  }
+}
+
+static void spread_lanes(float taps[HL_TAPS * HL_TAPS][MOST_LANES], float *to, int64_t step,
+                         int64_t lanes) {
+  float half[HL_SEEN][HL_TAPS][MOST_LANES];
+  for (int zf = 0; zf < HL_SEEN; zf++)
+    for (int y = 0; y < HL_TAPS; y++)
+      for (int64_t l = 0; l < lanes; l++)
+        half[zf][y][l] = points[zf][0] * taps[y][l] + points[zf][1] * taps[HL_TAPS + y][l] +
+                         points[zf][2] * taps[2 * HL_TAPS + y][l];
+  for (int f = 0; f < POINTS; f++) {
+    const float *g = points[f % HL_SEEN];
+    float(*from)[MOST_LANES] = half[f / HL_SEEN];
+    for (int64_t l = 0; l < lanes; l++)
+      to[f * step + l] = g[0] * from[0][l] + g[1] * from[1][l] + g[2] * from[2][l];
+  }
+}
+
+static void spread_weights(int64_t begin, int64_t end, void *ctx) {
+  const weights *w = ctx;
+  const hl_winograd_job *j = w->j;
+  int64_t step = j->blocks * j->units * HL_TAPS * j->lanes;
+  for (int64_t i = begin; i < end; i++)
+    for (int x = 0; x < HL_TAPS; x++) {
+      float taps[HL_TAPS * HL_TAPS][MOST_LANES];
+      taps_of_lanes(w, i / j->units, i % j->units, x, taps);
+      spread_lanes(taps, w->spread + (i * HL_TAPS + x) * j->lanes, step, j->lanes);
+    }
+}
+
+/* The way back, for gradients: numbers at the points to taps. */
+static void gather_lanes(double at[POINTS][MOST_LANES], double taps[HL_TAPS * HL_TAPS][MOST_LANES],
+                         int64_t lanes) {
+  double half[HL_SEEN][HL_TAPS][MOST_LANES] = {{{0}}};
+  memset(taps, 0, sizeof *taps * HL_TAPS * HL_TAPS);
+  for (int f = 0; f < POINTS; f++)
+    for (int y = 0; y < HL_TAPS; y++)
+      for (int64_t l = 0; l < lanes; l++)
+        half[f / HL_SEEN][y][l] += (double)points[f % HL_SEEN][y] * at[f][l];
+  for (int zf = 0; zf < HL_SEEN; zf++)
+    for (int k = 0; k < HL_TAPS * HL_TAPS; k++)
+      for (int64_t l = 0; l < lanes; l++)
+        taps[k][l] += (double)points[zf][k / HL_TAPS] * half[zf][k % HL_TAPS][l];
+}
+
+typedef struct sums {
+  const hl_winograd_job *j;
+  const float *parts; /* as spread weights */
+  int64_t count;
+  float *plain;
+} sums;
+
+static void add_parts(const sums *s, int64_t at, double sum[POINTS][MOST_LANES]) {
+  int64_t lanes = s->j->lanes, all = weight_numbers(s->j), step = all / POINTS;
+  for (int f = 0; f < POINTS; f++) {
+    for (int64_t l = 0; l < lanes; l++) sum[f][l] = 0;
+    for (int64_t part = 0; part < s->count; part++)
+      for (int64_t l = 0; l < lanes; l++)
+        sum[f][l] += (double)s->parts[part * all + f * step + at + l];
+  }
+}
+
+static void gather_weights(int64_t begin, int64_t end, void *ctx) {
+  const sums *s = ctx;
+  const hl_winograd_job *j = s->j;
+  enum { TAPS = HL_TAPS * HL_TAPS };
+  for (int64_t i = begin * HL_TAPS; i < end * HL_TAPS; i++) {
+    int64_t block = i / HL_TAPS / j->units, unit = i / HL_TAPS % j->units;
+    double sum[POINTS][MOST_LANES], taps[TAPS][MOST_LANES];
+    add_parts(s, i * j->lanes, sum);
+    gather_lanes(sum, taps, j->lanes);
+    for (int64_t lane = 0; lane < j->lanes; lane++) {
+      int64_t out = (block * j->lanes + lane) / j->split, in = unit * j->split + lane % j->split;
+      if (out >= j->out || in >= j->in) continue;
+      float *to = s->plain + (out * j->in + in) * TAPS * HL_TAPS + i % HL_TAPS;
+      for (int k = 0; k < TAPS; k++) to[k * HL_TAPS] = (float)taps[k][lane];
+    }
+  }
+}
+
+/* ---- running ---- */
+
+enum { GRAIN = 8, TILES_OF_RUN = 4 /* neighbours along y see the same rows */ };
+
+typedef struct work {
+  const hl_winograd_job *j;
+  const hl_winograd_kernels *kernels;
+  float *scratch, *parts;
+  size_t scratch_each;
+  int64_t groups, run; /* a run: neighbouring groups, taken together */
+  atomic_int_least64_t next;
+} work;
+
+static void do_run(const work *w, int64_t run, float *scratch) {
+  int64_t first = run * w->run, end = first + w->run < w->groups ? first + w->run : w->groups;
+  int64_t numbers = weight_numbers(w->j);
+  float *sum = w->parts != NULL ? w->parts + run * numbers : NULL;
+  if (sum != NULL) memset(sum, 0, (size_t)numbers * sizeof *sum);
+  for (int64_t i = first; i < end; i++)
+    if (sum != NULL)
+      w->kernels->multiply(w->j, i, scratch, sum);
+    else
+      w->kernels->convolve(w->j, i, scratch);
+}
+
+/* One of as many workers as threads: takes runs as they come, in scratch of its own. */
+static void do_runs(int64_t begin, int64_t end, void *ctx) {
+  (void)end;
+  work *w = ctx;
+  float *scratch = w->scratch + (size_t)begin * w->scratch_each;
+  int64_t run;
+  while ((run = atomic_fetch_add(&w->next, 1)) * w->run < w->groups) do_run(w, run, scratch);
+}
+
+static void do_all(const hl_convolution *c, const hl_winograd_job *j, float *scratch,
+                   float *parts) {
+  work w = {.j = j,
+            .kernels = kernels(),
+            .scratch = scratch,
+            .parts = parts,
+            .scratch_each = hl_winograd_scratch(j),
+            .groups = group_count(c, j),
+            .run = parts != NULL ? part_size(c, j) : j->groups[2] * TILES_OF_RUN};
+  hl_parallel_for(hl_compute_threads(), 1, do_runs, &w);
+}
+
+static void convolve(const hl_convolution *c, hl_winograd_job *j, float *weight, float *workspace) {
+  const weights w = {j, weight, workspace, c->kind == HL_CONV_GRAD_INPUT};
+  hl_parallel_for(j->blocks * j->units, GRAIN, spread_weights, (void *)&w);
+  j->weight = workspace;
+  do_all(c, j, workspace + weight_numbers(j), NULL);
+}
+
+static void multiply(const hl_convolution *c, hl_winograd_job *j, float *weight, float *workspace) {
+  const sums s = {j, workspace, part_count(c, j), weight};
+  do_all(c, j, workspace + s.count * weight_numbers(j), workspace);
+  hl_parallel_for(j->blocks * j->units, GRAIN, gather_weights, (void *)&s);
+}
+
+hl_status hl_winograd_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
+                          void *workspace, hl_err *e) {
+  (void)e;
+  hl_winograd_job j = job_of(c);
+  bool back = c->kind == HL_CONV_GRAD_INPUT;
+  j.source = back ? y : x;
+  j.result = back ? x : y;
+  j.other = y;
+  j.bias = bias;
+  j.add = c->add != 0;
+  if (c->kind == HL_CONV_GRAD_WEIGHT)
+    multiply(c, &j, weight, workspace);
+  else
+    convolve(c, &j, weight, workspace);
+  return HL_OK;
+}

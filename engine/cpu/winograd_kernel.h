@@ -1,0 +1,230 @@
+/* What the kernels behind winograd.c share, for vectors of LANES numbers. Included by one file for
+ * each set of instructions, which defines LANES.
+ *
+ * A group is one tile along z, a few along y, a stretch of voxels along x. Its source is taken to
+ * the points of z and y; then, one point of z after the other, multiplied (directly along x) and
+ * taken back along y; at the end back along z. With few channels all that stays in the first-level
+ * cache. Transforms are sums of whole rows. */
+#ifndef HILUM_CPU_WINOGRAD_KERNEL_H
+#define HILUM_CPU_WINOGRAD_KERNEL_H
+
+#include "winograd_job.h"
+
+#include <string.h>
+#if LANES == 16
+#include <immintrin.h>
+#endif
+
+/* Vectors are passed only between functions that are inlined: how does not matter. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
+
+#define REPEAT4(a) a, a, a, a
+#define REPEAT8(a) REPEAT4(a), REPEAT4(a)
+#define REPEAT16(a) REPEAT8(a), REPEAT8(a)
+#if LANES == 16
+#define REPEAT REPEAT16
+#define REPEAT_PAIR REPEAT8
+#elif LANES == 8
+#define REPEAT REPEAT8
+#define REPEAT_PAIR REPEAT4
+#else
+#define REPEAT REPEAT4
+#endif
+
+INLINE vec load(const float *p) {
+  vec v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+INLINE void store(float *p, vec v) {
+  memcpy(p, &v, sizeof v);
+}
+
+/* `split` neighbouring numbers, over and over. */
+INLINE vec broadcast(const float *p, int split) {
+  vec v;
+#if LANES >= 8
+  typedef double pairs __attribute__((vector_size(LANES * sizeof(float))));
+  double pair;
+  if (split == 2) {
+    memcpy(&pair, p, sizeof pair);
+    pairs all = {REPEAT_PAIR(pair)};
+    memcpy(&v, &all, sizeof v);
+    return v;
+  }
+#endif
+#if LANES >= 16
+  if (split == 4) {
+    /* The compiler's own shuffle is loaded and spread in five steps. */
+    __m512 all = _mm512_broadcast_f32x4(_mm_loadu_ps(p));
+    memcpy(&v, &all, sizeof v);
+    return v;
+  }
+#endif
+  (void)split;
+  v = (vec){REPEAT(*p)};
+  return v;
+}
+
+/* ---- transforms, for vectors and for single numbers ---- */
+
+#define P1 ((float)HL_WINOGRAD_P)
+#define Q1 ((float)HL_WINOGRAD_Q)
+#define P2 ((float)(HL_WINOGRAD_P * HL_WINOGRAD_P))
+#define Q2 ((float)(HL_WINOGRAD_Q * HL_WINOGRAD_Q))
+#define P3 ((float)(HL_WINOGRAD_P * HL_WINOGRAD_P * HL_WINOGRAD_P))
+#define Q3 ((float)(HL_WINOGRAD_Q * HL_WINOGRAD_Q * HL_WINOGRAD_Q))
+#define P2_Q2 ((float)(HL_WINOGRAD_P * HL_WINOGRAD_P + HL_WINOGRAD_Q * HL_WINOGRAD_Q))
+
+/* Bᵀ: six numbers of the source to their values at the six points; p²q² = 1. */
+#define SPREAD(T)                                                                                  \
+  INLINE void spread_##T(const T d[HL_SEEN], T v[HL_SEEN]) {                                       \
+    T even_p = d[4] - d[2] * Q2, odd_p = d[3] - d[1] * Q2;                                         \
+    T even_q = d[4] - d[2] * P2, odd_q = d[3] - d[1] * P2;                                         \
+    v[0] = d[0] + d[4] - d[2] * P2_Q2;                                                             \
+    v[1] = even_p + odd_p * P1;                                                                    \
+    v[2] = even_p - odd_p * P1;                                                                    \
+    v[3] = even_q + odd_q * Q1;                                                                    \
+    v[4] = even_q - odd_q * Q1;                                                                    \
+    v[5] = d[1] + d[5] - d[3] * P2_Q2;                                                             \
+  }
+SPREAD(vec)
+SPREAD(float)
+
+/* ---- a group ---- */
+
+/* Where a group lies, and its share of scratch. */
+typedef struct group {
+  const hl_winograd_job *j;
+  int64_t n, z, y, x, width, tiles; /* of the result: its first voxel, voxels along x, tiles */
+  float *point;                     /* [6 of z][6 of y][tiles]: the source at the points */
+  float *product;  /* [6 of y][tiles]: products at one point of z; or the other image
+                    * at all 36 points */
+  float *gathered; /* [6 of z][4·tiles]: transformed back along y */
+  float *plain;    /* rows as they come, filled up */
+  float *nothing;  /* a row of zeros */
+  float *biases;   /* a row of them */
+} group;
+
+static int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+static int64_t most(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+static group group_at(const hl_winograd_job *j, int64_t number, float *scratch) {
+  group g = {.j = j};
+  g.x = number % j->groups[2] * j->width;
+  number /= j->groups[2];
+  g.y = number % j->groups[1] * j->tiles * HL_TILE;
+  number /= j->groups[1];
+  g.z = number % j->groups[0] * HL_TILE;
+  g.n = number / j->groups[0];
+  g.width = least(j->width, j->to[2] - g.x);
+  g.tiles = least(j->tiles, (j->to[1] - g.y + HL_TILE - 1) / HL_TILE);
+  /* Whole vectors begin where the image begins in a row of the source. */
+  int64_t before = most(0, j->padding[2] - g.x) * j->in_filled;
+  g.point = scratch + (LANES - before % LANES) % LANES;
+  g.product = scratch + LANES + HL_SEEN * HL_SEEN * j->tiles * j->spread_row;
+  g.gathered = g.product + HL_SEEN * j->tiles * j->gathered_row;
+  g.plain = g.product + HL_SEEN * HL_SEEN * j->tiles * j->gathered_row;
+  int64_t row = most(j->spread_row, j->gathered_row);
+  g.nothing = g.plain + HL_SEEN * HL_SEEN * row;
+  g.biases = g.nothing + row;
+  memset(g.nothing, 0, (size_t)row * sizeof(float));
+  return g;
+}
+
+/* Copies voxels between rows of `has` and of `filled` channels; what is missing becomes zero. */
+static void refill(const float *from, int64_t has, float *to, int64_t filled, int64_t voxels) {
+  int64_t both = least(has, filled);
+  for (int64_t v = 0; v < voxels; v++, from += has, to += filled) {
+    for (int64_t c = 0; c < both; c++) to[c] = from[c];
+    for (int64_t c = both; c < filled; c++) to[c] = 0;
+  }
+}
+
+/* `count` rows along z from (z, y, x) on: in the image, or filled up in `plain`, or zeros where
+ * there is no such row. */
+static void find_rows(const group *g, const float *image, const int64_t size[3], int64_t channels,
+                      int64_t filled, const int64_t at[3], int64_t voxels, int count, float *plain,
+                      const float **rows) {
+  int64_t row = most(g->j->spread_row, g->j->gathered_row);
+  for (int k = 0; k < count; k++) {
+    int64_t z = at[0] + k;
+    rows[k] = g->nothing;
+    if (z < 0 || z >= size[0] || at[1] < 0 || at[1] >= size[1]) continue;
+    rows[k] = image + (((g->n * size[0] + z) * size[1] + at[1]) * size[2] + at[2]) * channels;
+    if (channels == filled) continue;
+    refill(rows[k], channels, plain + k * row, filled, voxels);
+    rows[k] = plain + k * row;
+  }
+}
+
+/* n numbers of 6 rows (y) of 6 (z) to the 36 points of both; rows of the result are `step` apart.
+ */
+static void spread_tile(const float *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n) {
+  int64_t i = 0;
+  for (; n - i >= LANES; i += LANES) {
+    vec half[HL_SEEN][HL_SEEN];
+    for (int y = 0; y < HL_SEEN; y++) {
+      vec d[HL_SEEN], v[HL_SEEN];
+      for (int z = 0; z < HL_SEEN; z++) d[z] = load(from[y][z] + i);
+      spread_vec(d, v);
+      for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
+    }
+    float *at = to + i;
+    for (int z = 0; z < HL_SEEN; z++) {
+      vec v[HL_SEEN];
+      spread_vec(half[z], v);
+      for (int y = 0; y < HL_SEEN; y++, at += step) store(at, v[y]);
+    }
+  }
+  for (; i < n; i++) {
+    float half[HL_SEEN][HL_SEEN];
+    for (int y = 0; y < HL_SEEN; y++) {
+      float d[HL_SEEN], v[HL_SEEN];
+      for (int z = 0; z < HL_SEEN; z++) d[z] = from[y][z][i];
+      spread_float(d, v);
+      for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
+    }
+    for (int z = 0; z < HL_SEEN; z++) {
+      float v[HL_SEEN];
+      spread_float(half[z], v);
+      for (int y = 0; y < HL_SEEN; y++) to[(z * HL_SEEN + y) * step + i] = v[y];
+    }
+  }
+}
+
+/* The source of a group at the points of z and y, with zeros around the image. */
+static void spread(const group *g) {
+  const hl_winograd_job *j = g->j;
+  int64_t channels = j->in_filled, voxels = g->width + 2, step = g->tiles * j->spread_row;
+  int64_t x = g->x - j->padding[2], first = most(0, -x), last = least(voxels, j->from[2] - x);
+  int64_t row = most(j->spread_row, j->gathered_row);
+  if (last < first) last = first;
+  for (int64_t t = 0; t < g->tiles; t++) {
+    const float *from[HL_SEEN][HL_SEEN];
+    float *to = g->point + t * j->spread_row;
+    for (int k = 0; k < HL_SEEN; k++) {
+      const int64_t at[3] = {g->z - j->padding[0], g->y + t * HL_TILE + k - j->padding[1],
+                             x + first};
+      find_rows(g, j->source, j->from, j->in, channels, at, last - first, HL_SEEN,
+                g->plain + k * HL_SEEN * row, from[k]);
+    }
+    for (int k = 0; k < HL_SEEN * HL_SEEN; k++) {
+      memset(to + k * step, 0, (size_t)(first * channels) * sizeof *to);
+      memset(to + k * step + last * channels, 0, (size_t)((voxels - last) * channels) * sizeof *to);
+    }
+    spread_tile(from, to + first * channels, step, (last - first) * channels);
+  }
+}
+
+#endif

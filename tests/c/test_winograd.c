@@ -1,0 +1,199 @@
+/* Our own convolutions against sums in f64: random sizes, channels, padding and batches, whatever
+ * the table that chooses them says. Run once for each set of instructions (HILUM_ISA). */
+#define TAP_LEDGER
+#include "tap.h"
+
+#include "isa.h"
+#include "winograd.h"
+
+#include <hilum/parallel.h>
+#include <hilum/rng.h>
+
+#include <stdlib.h>
+
+enum { TRIALS = 60, TAPS = 27 };
+
+static const double tolerance = 2e-5; /* of the largest result */
+
+typedef struct trial {
+  hl_convolution c;
+  int64_t n_x, n_y, n_weight, n_result;
+  float *x, *y, *weight, *bias;
+  float *result; /* one of these */
+  float *before; /* what the result is added to, or NaN */
+  double *expected;
+} trial;
+
+static void *room(size_t bytes) {
+  void *p = malloc(bytes > 0 ? bytes : 1);
+  if (p == NULL) exit(1);
+  memset(p, 0xff, bytes); /* NaN: what is read before it is written shows */
+  return p;
+}
+
+static float *normal(int64_t n, hl_rng *r) {
+  float *p = room((size_t)n * sizeof *p);
+  for (int64_t i = 0; i < n; i++) p[i] = (float)hl_rng_normal(r);
+  return p;
+}
+
+static int64_t upto(hl_rng *r, uint32_t most) {
+  return 1 + hl_rng_below(r, most);
+}
+
+/* Few channels mostly, all numbers of them; larger images where they are few. */
+static void draw(hl_convolution *c, hl_rng *r, hl_conv_kind kind) {
+  static const uint32_t channels[] = {4, 8, 16, 33, 64, 128};
+  uint32_t most = channels[hl_rng_below(r, 6)];
+  *c = (hl_convolution){.kind = kind, .dtype = HL_F32, .groups = 1};
+  c->bias = kind == HL_CONV_FORWARD && hl_rng_below(r, 2) == 0;
+  c->n = upto(r, 2);
+  c->in = hl_rng_below(r, 2) == 0 ? most : upto(r, most);
+  c->out = hl_rng_below(r, 2) == 0 ? most : upto(r, most);
+  for (int i = 0; i < 3; i++) {
+    c->kernel[i] = 3;
+    c->stride[i] = c->dilation[i] = 1;
+    c->padding[i] = hl_rng_below(r, 4) > 0 ? 1 : hl_rng_below(r, 3);
+    c->far[i] = hl_rng_below(r, 4) > 0 ? 1 : hl_rng_below(r, 3);
+    c->x[i] = upto(r, most > 33 ? 6 : 17);
+    if (i == 2 && most <= 8) c->x[i] = upto(r, 80);
+    if (c->x[i] + c->padding[i] + c->far[i] < 3) c->x[i] = 3;
+    c->y[i] = c->x[i] + c->padding[i] + c->far[i] - 2;
+  }
+}
+
+/* All products of one voxel of y with the source voxel that tap k reaches. */
+static void visit(const trial *t, int64_t voxel, const int64_t from[3], int64_t n, int k) {
+  const hl_convolution *c = &t->c;
+  int64_t source = ((n * c->x[0] + from[0]) * c->x[1] + from[1]) * c->x[2] + from[2];
+  const float *x = t->x + source * c->in, *y = t->y + voxel * c->out;
+  double *e = t->expected;
+  for (int64_t o = 0; o < c->out; o++)
+    for (int64_t i = 0; i < c->in; i++) {
+      int64_t w = (o * c->in + i) * TAPS + k;
+      if (c->kind == HL_CONV_FORWARD)
+        e[voxel * c->out + o] += (double)x[i] * (double)t->weight[w];
+      else if (c->kind == HL_CONV_GRAD_INPUT)
+        e[source * c->in + i] += (double)y[o] * (double)t->weight[w];
+      else
+        e[w] += (double)x[i] * (double)y[o];
+    }
+}
+
+static void expect(const trial *t) {
+  const hl_convolution *c = &t->c;
+  for (int64_t i = 0; i < t->n_result; i++)
+    t->expected[i] =
+        (c->add != 0 ? (double)t->before[i] : 0) + (c->bias != 0 ? (double)t->bias[i % c->out] : 0);
+  int64_t voxels = c->n * c->y[0] * c->y[1] * c->y[2];
+  for (int64_t v = 0; v < voxels; v++)
+    for (int k = 0; k < TAPS; k++) {
+      const int64_t at[3] = {v / c->y[2] / c->y[1] % c->y[0] + k / 9 - c->padding[0],
+                             v / c->y[2] % c->y[1] + k / 3 % 3 - c->padding[1],
+                             v % c->y[2] + k % 3 - c->padding[2]};
+      bool inside = true;
+      for (int i = 0; i < 3; i++) inside = inside && at[i] >= 0 && at[i] < c->x[i];
+      if (inside) visit(t, v, at, v / c->y[2] / c->y[1] / c->y[0], k);
+    }
+}
+
+static trial begin(hl_conv_kind kind, uint32_t number) {
+  hl_rng r = hl_rng_stream(4, "winograd", (uint32_t)kind, number);
+  trial t = {0};
+  draw(&t.c, &r, kind);
+  const hl_convolution *c = &t.c;
+  t.n_x = c->n * c->in * c->x[0] * c->x[1] * c->x[2];
+  t.n_y = c->n * c->out * c->y[0] * c->y[1] * c->y[2];
+  t.n_weight = c->out * c->in * TAPS;
+  t.x = normal(t.n_x, &r);
+  t.y = normal(t.n_y, &r);
+  t.weight = normal(t.n_weight, &r);
+  t.bias = normal(c->out, &r);
+  t.result = kind == HL_CONV_FORWARD ? t.y : kind == HL_CONV_GRAD_INPUT ? t.x : t.weight;
+  t.n_result = kind == HL_CONV_FORWARD ? t.n_y : kind == HL_CONV_GRAD_INPUT ? t.n_x : t.n_weight;
+  t.c.add = kind != HL_CONV_GRAD_WEIGHT && hl_rng_below(&r, 3) == 0;
+  t.before = room((size_t)t.n_result * sizeof(float));
+  if (t.c.add != 0) memcpy(t.before, t.result, (size_t)t.n_result * sizeof(float));
+  t.expected = room((size_t)t.n_result * sizeof(double));
+  return t;
+}
+
+static void end(trial *t) {
+  void *all[] = {t->x, t->y, t->weight, t->bias, t->before, t->expected};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* With exactly the scratch that was asked for. */
+static hl_status compute(const trial *t, int threads, hl_err *e) {
+  size_t bytes;
+  hl_set_compute_threads(threads);
+  memcpy(t->result, t->before, (size_t)t->n_result * sizeof(float));
+  HL_TRY(hl_winograd_workspace(&t->c, &bytes, e));
+  void *work = room(bytes);
+  hl_status s =
+      hl_winograd_run(&t->c, t->x, t->weight, t->c.bias != 0 ? t->bias : NULL, t->y, work, e);
+  free(work);
+  return s;
+}
+
+static double worst_error(const trial *t) {
+  double worst = 0, largest = 0;
+  for (int64_t i = 0; i < t->n_result; i++) {
+    double error = fabs((double)t->result[i] - t->expected[i]);
+    if (!(error <= worst)) worst = error;
+    if (fabs(t->expected[i]) > largest) largest = fabs(t->expected[i]);
+  }
+  return worst / largest;
+}
+
+static double check(hl_conv_kind kind, uint32_t number) {
+  static const char *const names[] = {"result", "gradient of the input", "gradient of the weight"};
+  trial t = begin(kind, number);
+  hl_err e = {0};
+  const hl_convolution *c = &t.c;
+  expect(&t);
+  succeeds(compute(&t, 2, &e), &e, "%s of %d images, %d to %d channels", names[kind], (int)c->n,
+           (int)c->in, (int)c->out);
+  double error = worst_error(&t);
+  ok(error <= tolerance, "size %d×%d×%d, padding %d%d%d, %d%d%d%s%s: error %.1e", (int)c->x[0],
+     (int)c->x[1], (int)c->x[2], (int)c->padding[0], (int)c->padding[1], (int)c->padding[2],
+     (int)c->far[0], (int)c->far[1], (int)c->far[2], c->bias != 0 ? ", bias" : "",
+     c->add != 0 ? ", added" : "", error);
+  size_t bytes = (size_t)t.n_result * sizeof(float);
+  float *two = room(bytes);
+  memcpy(two, t.result, bytes);
+  succeeds(compute(&t, 1, &e), &e, "one thread");
+  ok(memcmp(two, t.result, bytes) == 0, "the same bits");
+  free(two);
+  end(&t);
+  return error;
+}
+
+/* What it does not compute is left to others. */
+static void check_refusals(void) {
+  hl_rng r = hl_rng_stream(4, "refusals", 0, 0);
+  hl_convolution good, c;
+  draw(&good, &r, HL_CONV_FORWARD);
+  ok(hl_winograd_can(&good), "3×3×3 can be computed");
+  c = good, c.kernel[0] = 1, ok(!hl_winograd_can(&c), "kernel 1×3×3 cannot");
+  c = good, c.stride[2] = 2, ok(!hl_winograd_can(&c), "stride 2 cannot");
+  c = good, c.dilation[1] = 2, ok(!hl_winograd_can(&c), "dilation 2 cannot");
+  c = good, c.padding[1] = 3, ok(!hl_winograd_can(&c), "padding 3 cannot");
+  c = good, c.groups = 2, ok(!hl_winograd_can(&c), "groups cannot");
+  c = good, c.dtype = HL_F64, ok(!hl_winograd_can(&c), "f64 cannot");
+}
+
+int main(void) {
+  static const char *const names[] = {"none", "portable", "avx2", "avx512"};
+  const char *wanted = getenv("HILUM_ISA");
+  tap_diag("instructions: %s", names[hl_isa()]);
+  if (wanted != NULL && strcmp(wanted, names[hl_isa()]) != 0)
+    return tap_skip_all("this processor does not have %s", wanted);
+  double worst = 0;
+  check_refusals();
+  for (uint32_t i = 0; i < TRIALS; i++)
+    for (int kind = HL_CONV_FORWARD; kind <= HL_CONV_GRAD_WEIGHT; kind++)
+      worst = fmax(worst, check((hl_conv_kind)kind, i));
+  tap_diag("worst error: %.1e of the largest number", worst);
+  return tap_done();
+}
