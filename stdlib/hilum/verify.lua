@@ -56,7 +56,8 @@ end
 local function check_experiment(run, path, add)
   local spec, err = archived.experiment(run, path)
   if not spec then
-    add("experiment", tostring(err))
+    local own = err.code == "global" or err.code == "module" -- parts of the author's own modules
+    add("experiment", not own and tostring(err), own and "not built: " .. tostring(err))
     return nil
   end
   local same = experiment.text(spec) == run.experiment

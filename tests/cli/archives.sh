@@ -90,7 +90,13 @@ END
 
 altered "another source" 'run.modules["small.lua"].source = "return 3"' "modules +small.lua is not what it was"
 altered "another seed" 'run.seed = 6' "experiment +has the seed 5, the run 6"
-altered "no experiment" 'run.experiment = "return os.exit()"' "experiment +.*it is made of 'os'"
+altered "no experiment" 'run.experiment = "return 3"' "experiment +altered.h5: holds no experiment"
+altered "no program" 'run.experiment = "return ("' "experiment +altered.h5: its experiment is no program"
+sed 's/^run.experiment.*/run.experiment = "return own.experiment { }"/' alter.lua >own.lua
+run "$HILUM" repl own.lua
+run "$HILUM" verify altered.h5
+is "$status" 0 "what is made of the author's own parts is not built"
+like "$stdout" "^ok +experiment +not built: .*it is made of 'own', which is not part of this hilum" "which is said"
 altered "a patient on both sides" 'table.insert(run.split.train, run.split.validation[1])' "split +patient .* is on both sides"
 altered "a case on the other side" 'run.cases[1].role = run.cases[1].role == "train" and "validation" or "train"' \
   "split +case .* counts as"

@@ -66,6 +66,33 @@ is "$blind" "" "and is what the message says"
 is "$left" "" "nothing else is left"
 is "$other" "" "--resume goes on from it, to the same bits"
 
+# ---- the index of a study ----
+
+cat >two.lua <<'END'
+local hl = require "hilum"
+return hl.study { name = "two", base = require "small", vary = { seed = { 5, 6 } } }
+END
+run "$HILUM" run two.lua --out two --quiet
+rm -rf box calls calls.data && mkdir box
+shimmed SHIM_LOG="$work/calls" "$HILUM" run two.lua --out box --quiet
+# Each call before a line of the log, with the opening of a folder, which leaves none.
+numbers=$(awk '{ n++; if ($1 == "syncdir") n++ } $1 == "rename" && $3 == "box/two.h5" { print n }' calls)
+ok "the index is written before, during and after each variant" [ "$(echo "$numbers" | wc -w)" -ge 7 ]
+bad="" other=""
+for n in $(echo "$numbers" | sed -n '1p;3p;6p'); do
+  rm -rf box && mkdir box
+  shimmed SHIM_FAIL="$n" "$HILUM" run two.lua --out box --quiet
+  case $status:$stderr in 1:*"box/two.h5: cannot be written "*"renaming it"*) ;; *) bad="$bad $n" ;; esac
+  find box -name '.*' | grep -q . && bad="$bad $n"
+  run "$HILUM" run two.lua --out box --resume --quiet
+  for seed in 5 6; do
+    "$HILUM" diff "two/two/seed-$seed.h5" "box/two/seed-$seed.h5" >/dev/null || other="$other $n"
+  done
+  [ "$("$HILUM" show box/two.h5)" = "$("$HILUM" show two/two.h5)" ] || other="$other $n"
+done
+is "$bad" "" "where it cannot be, that is told"
+is "$other" "" "and --resume goes on, to the same bits"
+
 # ---- a pulled plug ----
 
 rm -rf box calls calls.data && mkdir box

@@ -93,11 +93,11 @@ local function remaining(s)
   return left * (engine.clock() - s.start) / s.epochs
 end
 
--- "variant 3 of 12 (1:20 left)"
+-- "variant 3 of 12 (1:20 left in all)"
 local function position(s, i)
   local left = remaining(s)
   return string.format("variant %d of %d%s", i, #s.variants, left and
-    string.format(" (%s left)", progress.duration(left)) or "")
+    string.format(" (%s left in all)", progress.duration(left)) or "")
 end
 
 -- ---- one variant ----
@@ -132,6 +132,8 @@ local function attempt(s, i, record)
   entry.state, entry.error = "begun", nil
   save(s)
   engine.threads(s.threads)
+  engine.reset_peak()
+  engine.reset_resident() -- each variant's own memory is told, not the largest so far
   local bar = s.bar(s.given)
   bar.prefix = position(s, i) .. " "
   local fine, err = xpcall(function()
