@@ -68,6 +68,10 @@ t.same(names_of(v), { "loss-both", "loss-plain" }, "values may have names")
 v = load(script("{ ['augment'] = { {}, { hl.augment.flip {} } }, seed = { 3 } }"))
 t.same(names_of(v), { "augment-1_seed-3", "augment-flip_seed-3" }, "what has no short name is counted")
 
+v = load(script("{ ['split.fold'] = { 1, 2, 3 } }", (BASE:gsub("seed = 7", "%0, split = { folds = 3 }"))))
+t.same(names_of(v), { "fold-1", "fold-2", "fold-3" }, "folds are variants")
+t.is(v:variants()[3].spec.split.fold, 3, "of one division")
+
 -- ---- lists of variants ----
 
 v = load(script([[{
