@@ -1,8 +1,10 @@
 -- Several runs on the same cases: what each is worth, and how far it is from another, case by case.
 --
--- Runs of one experiment with several seeds are one method: its value of a case is the mean over the seeds. Differences
--- are taken case by case; what is tested is one number for each patient, the mean over his cases.
+-- The folds of one experiment are one run, in which each case is judged by the network that did not see its patient
+-- (hilum.folds). Runs of one experiment with several seeds are one method: its value of a case is the mean over the
+-- seeds. Differences are taken case by case; what is tested is one number for each patient, the mean over his cases.
 
+local folds = require "hilum.folds"
 local markup = require "hilum.report.markup"
 local problem = require "hilum.problem"
 local results = require "hilum.results"
@@ -116,6 +118,7 @@ end
 -- The experiment without its name and its seed; of an evaluation, which weights it was of.
 local function key_of(run)
   local text = tostring(run.experiment):gsub('%f[%w]name = "[^"]*"', "name", 1):gsub("%f[%w]seed = %d+", "seed", 1)
+  if run.folds then text = text:gsub("%f[%w]fold = %d+", "fold") end
   return text .. tostring(fields(run.evaluation).weights)
 end
 
@@ -263,12 +266,16 @@ local function reference_of(methods, wanted)
 end
 
 --- Compares archives { { run, path }, … } that comparison.check lets pass. o: { reference = label of a method, "best"
---- by Dice, or nil for the first }. Returns { metrics = list, methods = { { label, seeds, paths, runs, rows, metrics =
---- { [name] = what results.describe gives, and spread between seeds } }, … }, reference = label, differences = list of
---- { method, metric, mean, interval, p, p_holm, effect, dz, wins, ties, losses, tolerance, count, left_out, patients,
---- test }, cases, patients, readers }, or nil and a problem. The p values of all differences are one family.
+--- by Dice, or nil for the first }. Returns { list = the archives, folds as one, metrics = list, methods = { { label,
+--- seeds, paths, runs, rows, metrics = { [name] = what results.describe gives, and spread between seeds } }, … },
+--- reference = label, differences = list of { method, metric, mean, interval, p, p_holm, effect, dz, wins, ties,
+--- losses, tolerance, count, left_out, patients, test }, cases, patients, readers, readers_count }, or nil and a
+--- problem. The p values of all differences are one family.
 function comparison.of(list, o)
-  local fine, err = comparison.check(list)
+  local fine, err
+  list, err = folds.pooled(list)
+  if not list then return nil, err end
+  fine, err = comparison.check(list)
   if not fine then return nil, err end
   local metrics, methods = common_metrics(list), comparison.methods(list)
   for _, m in ipairs(methods) do
@@ -290,7 +297,7 @@ function comparison.of(list, o)
   end
   for i, adjusted in ipairs(statistics.holm(p)) do differences[i].p_holm = adjusted end
   local dice = results.describe(methods[1].rows, "dice")
-  return { metrics = metrics, methods = methods, reference = reference.label, differences = differences,
+  return { list = list, metrics = metrics, methods = methods, reference = reference.label, differences = differences,
     cases = #methods[1].rows, patients = dice.patients, readers = dice.readers, readers_count = dice.readers_count }
 end
 

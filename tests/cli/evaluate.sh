@@ -139,6 +139,17 @@ run "$HILUM" run study.lua --quiet --out two.h5 --set train.epochs=1
 is "$status" 0 "a study"
 run "$HILUM" compare two.h5
 like "$stdout" "^1 method on" "its variants are compared"
+cat >folds.lua <<'LUA'
+local hl = require "hilum"
+return hl.study { name = "folds", base = require "small", vary = { split = {
+  { folds = 2, fold = 1 }, { folds = 2, fold = 2 } } } }
+LUA
+run "$HILUM" run folds.lua --quiet --out folds.h5 --set train.epochs=1
+is "$status" 0 "a study of folds"
+run "$HILUM" compare folds.h5
+like "$stdout" "^1 method on [0-9]+ cases of 5 patients" "is one run over all patients"
+run "$HILUM" report folds.h5 -o folds.html
+like "$(cat folds.html)" "by patient: 2 of 2 folds" "whose report says so"
 run "$HILUM" report two.h5 -o study.html
 is "$status" 0 "and reported"
 like "$(cat study.html)" "<h1>Study two</h1>" "under its name"

@@ -154,6 +154,38 @@ t.is(c.methods[2].metrics.dice.spread, nil, "one seed has none")
 c = assert(comparison.of { archive("m", 0.5, { kind = "x" }), archive("m", 0.6, { kind = "y" }) })
 t.ok(c.methods[1].label ~= c.methods[2].label, "two methods of one name are told apart")
 
+-- ---- folds ----
+
+do
+  -- Two folds of the same ten cases: the first five validate in one, the others in the other.
+  local function fold(name, n, base)
+    local one = archive(string.format("%s_fold-%d", name, n), base)
+    one.run.experiment = string.format('name = "%s_fold-%d", k = "%s", split = { folds = 2, fold = %d }', name, n,
+      name, n)
+    for i, row in ipairs(one.run.cases) do row.role = i <= 10 and (i <= 5) == (n == 1) and "validation" or "train" end
+    one.run.split = { train = { "p" .. n }, validation = { "p" .. 10 + n } }
+    return one
+  end
+  c = assert(comparison.of { fold("k", 1, 0.5), fold("k", 2, 0.7), fold("l", 2, 0.8), fold("l", 1, 0.6) })
+  t.is(#c.methods, 2, "the folds of an experiment are one run")
+  t.is(c.methods[1].label, "k", "with its name")
+  t.is(c.cases, 10, "of all cases that validate in any")
+  t.near(c.methods[1].metrics.dice.mean, 0.055 + 0.6, 1e-12, "each judged by the network that did not see it")
+  t.near(c.differences[1].mean, 0.1, 1e-12, "and compared case by case")
+  t.same(c.list[1].run.folds, { count = 2, of = 2 }, "how many there are is known")
+  local _
+  local twice = fold("k", 2, 0.7)
+  twice.run.cases[1].role = "validation"
+  _, why = comparison.of { fold("k", 1, 0.5), twice }
+  t.like(why and why.message, "k_fold%-1.h5 and k_fold%-2.h5: folds of one experiment, and c1 validates in both",
+    "a case in two folds")
+  _, why = comparison.of { fold("k", 1, 0.5), fold("l", 2, 0.7) }
+  t.like(why and why.message, "divide the patients in different ways", "folds of different experiments")
+  twice.run.data.hash = "other"
+  _, why = comparison.of { fold("k", 1, 0.5), twice }
+  t.like(why and why.message, "folds of one experiment, and of different data", "folds of different data")
+end
+
 -- ---- what is refused ----
 
 local function refused(change, pattern, name)

@@ -230,7 +230,7 @@ end
 
 -- What a run ends with, and its figures.
 local function report(finished, spec, out, given, start, o)
-  local files, problems = common.draw(finished, spec.figures, (out:gsub("%.h5$", "")))
+  local files, problems = common.draw(finished, spec.figures, (out:gsub("%.h5$", "")), { lenient = true })
   local summary = results(finished, out, files)
   if given.json then
     summary.event, summary.variant = "end", o.variant

@@ -236,6 +236,8 @@ function document.of(list, o)
   if not scratch then return nil, failure end
   local blocks = setmetatable({}, Blocks)
   for _, m in ipairs(c.methods) do rebuild(m) end
+  local all = list -- the files themselves
+  list = c.list
   local title = o.title or title_of(list, c.methods, o.study)
   blocks:heading(1, title)
   blocks:paragraph(string.format("Written by hilum %s, %s.", engine.version, os.date "!%Y-%m-%d %H:%M UTC"))
@@ -243,7 +245,7 @@ function document.of(list, o)
   blocks:heading(2, "What is not known")
   blocks:add("list", { items = words.unknown(list, most_seeds(c.methods)) })
   if o.study then add_study(blocks, o.study) end
-  add_provenance(blocks, list)
+  add_provenance(blocks, all)
   add_programs(blocks, c.methods)
   return blocks, title
 end

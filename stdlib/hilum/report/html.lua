@@ -21,7 +21,7 @@ thead th { border-bottom: 2px solid #888; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .note, figcaption { font-size: 0.85rem; color: #444; max-width: 48rem; }
 figure { margin: 1rem 0 1.6rem; page-break-inside: avoid; }
-figure svg { width: 100%; max-width: 50rem; height: auto; }
+figure svg { max-width: 100%; height: auto; }
 pre { background: #f5f5f5; padding: 0.8rem; font-size: 0.8rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media print { body { font-size: 10pt; margin: 0; max-width: none; } thead { display: table-header-group; }
   tr { page-break-inside: avoid; } h2, h3 { page-break-after: avoid; } .wide { overflow: visible; } }
@@ -68,11 +68,20 @@ function render.code(block)
   return "<pre><code>" .. escape(block.text) .. "</code></pre>"
 end
 
+local WIDEST = 800 -- pixels of a figure
+
+-- Its size on the page, with the same proportions.
+local function scaled(width, height)
+  local scale = math.min(1, WIDEST / tonumber(width))
+  return string.format(' width="%.0f" height="%.0f"', width * scale, height * scale)
+end
+
 -- gnuplot's SVG as a part of a page: names of its parts get a prefix, since another figure has the same ones; its tool
 -- tips ("gnuplot_plot_1") go.
 local function inline(svg, prefix)
   local body = svg:match "<svg.*</svg>" or ""
   return (body:gsub("%sxmlns[%w:]*=\"[^\"]*\"", "", 2)
+    :gsub("%swidth=\"([%d.]+)\"%s+height=\"([%d.]+)\"", scaled, 1)
     :gsub("<title>[^<]*</title>", "")
     :gsub("(%sid=[\"'])", "%1" .. prefix)
     :gsub("(href=[\"']#)", "%1" .. prefix)

@@ -51,8 +51,8 @@ end
 
 local function patients_text(run)
   local sides, rows = fields(run.split), results.rows(run)
-  return string.format("%d train, %d validate (%s)", count(sides.train), count(sides.validation),
-    plural(#rows, "nodule"))
+  local validate = string.format("%d validate (%s)", count(sides.validation), plural(#rows, "case"))
+  return run.folds and validate or string.format("%d train, %s", count(sides.train), validate)
 end
 
 --- The protocol of a run as { name, text } pairs; spec: its experiment as a value, or nil where it cannot be rebuilt.
@@ -62,7 +62,12 @@ function words.protocol(run, spec)
     if text ~= nil then list[#list + 1] = { name, tostring(text) } end
   end
   add("images, nodules, truth", fields(run.data).protocol)
-  if spec then add("split", split.text(spec.split)) end
+  if run.folds then
+    add("split", string.format("by patient: %d of %d folds, each case judged by the network that did not see its "
+      .. "patient", run.folds.count, run.folds.of))
+  elseif spec then
+    add("split", split.text(spec.split))
+  end
   add("patients", patients_text(run))
   if spec then
     add("augmentation", list_text(spec.augment))
