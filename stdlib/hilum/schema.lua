@@ -30,15 +30,16 @@ local suggest = require "hilum.suggest"
 local schema = {}
 
 -- ---- kinds ----
--- A kind is { text = "an integer >= 1", accept = function(x, path, report) -> normal form }. accept calls
+-- A kind is { name = "int", options,
+-- text = "an integer >= 1", accept = function(x, path, report) -> normal form }. accept calls
 -- report(path, sentence) for each problem. Fields are printed in the order in which their kinds were made.
 
 local made = 0
 
-local function kind(options, text, accept)
+local function kind(name, options, text, accept)
   made = made + 1
-  local k = { text = text, accept = accept, seq = made, doc = options.doc, default = options.default,
-    unhashed = options.unhashed }
+  local k = { name = name, options = options, text = text, accept = accept, seq = made, doc = options.doc,
+    default = options.default, unhashed = options.unhashed }
   return k
 end
 
@@ -65,10 +66,19 @@ local function in_range(x, o)
   return not (o.above and x <= o.above or o.below and x >= o.below)
 end
 
+-- Text that every reader of an archive can show.
+local function is_text(x)
+  return utf8.len(x) ~= nil and not x:find "\0"
+end
+
+local function not_text(x)
+  return string.format("expected UTF-8 text without zero bytes, got %s", value.show(x))
+end
+
 --- An integer: { min =, max = }. 3.0 counts as 3.
 function schema.int(o)
   local k
-  k = kind(o, "an integer" .. range_text(o), function(x, path, report)
+  k = kind("int", o, "an integer" .. range_text(o), function(x, path, report)
     local n = type(x) == "number" and math.tointeger(x)
     if n and in_range(n, o) then return n end
     report(path, expected(k, x))
@@ -79,7 +89,7 @@ end
 --- A finite number: { min =, max =, above =, below = }, the last two exclusive. Kept as a float.
 function schema.number(o)
   local k
-  k = kind(o, "a number" .. range_text(o), function(x, path, report)
+  k = kind("number", o, "a number" .. range_text(o), function(x, path, report)
     local finite = type(x) == "number" and x == x and x ~= math.huge and x ~= -math.huge
     if finite and in_range(x, o) then return x + 0.0 end
     report(path, expected(k, x))
@@ -89,7 +99,7 @@ end
 
 function schema.bool(o)
   local k
-  k = kind(o, "true or false", function(x, path, report)
+  k = kind("bool", o, "true or false", function(x, path, report)
     if type(x) == "boolean" then return x end
     report(path, expected(k, x))
   end)
@@ -99,7 +109,8 @@ end
 --- A string; pattern: a Lua pattern the whole of it must match, with `text` saying so in words.
 function schema.string(o)
   local k
-  k = kind(o, o.text or "a string", function(x, path, report)
+  k = kind("string", o, o.text or "a string", function(x, path, report)
+    if type(x) == "string" and not is_text(x) then return report(path, not_text(x)) end
     if type(x) == "string" and (not o.pattern or x:find("^" .. o.pattern .. "$")) then return x end
     report(path, expected(k, x))
   end)
@@ -109,7 +120,7 @@ end
 --- Where something lies on a disk. Does not count in hashes: content does.
 function schema.path(o)
   local k
-  k = kind(o, "a path", function(x, path, report)
+  k = kind("path", o, "a path", function(x, path, report)
     if type(x) == "string" and x ~= "" and not x:find("\0") then return x end
     report(path, expected(k, x))
   end)
@@ -122,7 +133,7 @@ function schema.one_of(o)
   local quoted = {}
   for i, word in ipairs(o) do quoted[i] = value.atom(word) end
   local k
-  k = kind(o, "one of " .. table.concat(quoted, ", "), function(x, path, report)
+  k = kind("one_of", o, "one of " .. table.concat(quoted, ", "), function(x, path, report)
     for _, word in ipairs(o) do
       if x == word then return x end
     end
@@ -132,10 +143,12 @@ function schema.one_of(o)
   return k
 end
 
+local MOST = 100000 -- entries of a list
+
 -- Entries 1 … n of a table, or nil and the reason why it is no list.
 local function as_list(x)
   if type(x) ~= "table" or value.constructor(x) then return nil end
-  local n = #x
+  local n = value.is(x) and #x or rawlen(x)
   for key in pairs(x) do
     if math.type(key) ~= "integer" or key < 1 or key > n then return nil, key end
   end
@@ -150,14 +163,16 @@ function schema.list(of, o)
     if o.min and o.min == o.max then return string.format("a list of %d", o.min) end
     return o.min and o.min > 0 and string.format("a list of at least %d", o.min) or "a list"
   end
-  k = kind(o, count_text() .. ", each " .. of.text, function(x, path, report)
+  k = kind("list", o, count_text() .. ", each " .. of.text, function(x, path, report)
     local n, stray = as_list(x)
     if not n then
       if stray == nil then return report(path, expected(k, x)) end
-      return report(path, string.format("unexpected key '%s' in a list", tostring(stray)))
+      return report(path, string.format("unexpected key '%s' in a list", value.text(tostring(stray))))
     end
     if o.min and n < o.min or o.max and n > o.max then
       return report(path, string.format("expected %s, got %d entries", k.text, n))
+    elseif n > MOST then
+      return report(path, string.format("expected at most %d entries, got %d", MOST, n))
     end
     local items = {}
     for i = 1, n do items[i] = of.accept(x[i], join(path, i), report) end
@@ -170,12 +185,14 @@ end
 --- A table from names to one kind.
 function schema.map(of, o)
   local k
-  k = kind(o or {}, "a table of named entries, each " .. of.text, function(x, path, report)
+  k = kind("map", o or {}, "a table of named entries, each " .. of.text, function(x, path, report)
     if type(x) ~= "table" or value.constructor(x) then return report(path, expected(k, x)) end
     local props, order = {}, {}
     for key, part in pairs(x) do
       if type(key) ~= "string" then
         report(path, string.format("expected named entries, got [%s]", tostring(key)))
+      elseif not is_text(key) then
+        report(path, not_text(key))
       else
         props[key], order[#order + 1] = of.accept(part, join(path, key), report), key
       end
@@ -192,7 +209,7 @@ function schema.zyx(o)
   local range = { min = o.min, max = o.max, above = o.above, below = o.below }
   local one = o.whole == false and schema.number(range) or schema.int(range)
   local k
-  k = kind(o, one.text .. " or { z, y, x } of them", function(x, path, report)
+  k = kind("zyx", o, one.text .. " or { z, y, x } of them", function(x, path, report)
     if type(x) == "number" then
       local n = one.accept(x, path, report)
       return value.new(nil, {}, {}, { n, n, n })
@@ -208,7 +225,7 @@ end
 --- Some of the letters z, y, x, each once; kept in this order.
 function schema.axes(o)
   local k
-  k = kind(o, 'axes among "zyx", each once', function(x, path, report)
+  k = kind("axes", o, 'axes among "zyx", each once', function(x, path, report)
     local sorted = ""
     for axis in ("zyx"):gmatch(".") do
       if type(x) == "string" and x:find(axis, 1, true) then sorted = sorted .. axis end
@@ -221,7 +238,7 @@ end
 
 --- The kind, or nil.
 function schema.optional(of)
-  local k = kind({ doc = of.doc }, of.text, of.accept)
+  local k = kind("optional", { doc = of.doc }, of.text, of.accept)
   k.optional, k.of, k.unhashed = true, of, of.unhashed
   return k
 end
@@ -231,7 +248,7 @@ function schema.any_of(o)
   local texts = {}
   for i, one in ipairs(o) do texts[i] = one.text end
   local k
-  k = kind(o, table.concat(texts, ", or "), function(x, path, report)
+  k = kind("any_of", o, table.concat(texts, ", or "), function(x, path, report)
     local deepest
     for _, one in ipairs(o) do
       local found = {}
@@ -249,7 +266,7 @@ end
 function schema.value(o)
   local k
   local text = o.ctor and o.ctor.name .. " { … }" or string.format("a value of the family '%s'", o.family)
-  k = kind(o, text, function(x, path, report)
+  k = kind("value", o, text, function(x, path, report)
     local fits = value.constructor(x) and (not o.family or value.family(x) == o.family)
       and (not o.ctor or value.constructor(x) == o.ctor)
     if fits then return x end
@@ -262,21 +279,23 @@ function schema.value(o)
   return k
 end
 
--- Numbers, text, booleans and values as they are; lists and tables of them frozen.
-local function frozen(x, path, report)
-  if type(x) == "string" or type(x) == "number" or type(x) == "boolean" or value.is(x) then return x end
-  if type(x) ~= "table" then
-    return report(path, string.format("expected a number, text, a boolean, a value, or a table of them, got %s",
-      value.show(x)))
-  elseif rawget(x, "construct") then
-    return report(path, string.format("got a constructor: write %s { … }", x.name))
-  end
+local DEEPEST = 32 -- tables in tables
+
+local frozen
+
+-- The parts of a table, frozen. seen: { count = parts so far, depth }.
+local function frozen_parts(x, path, report, seen)
   local props, order, items = {}, {}, {}
-  for i = 1, #x do items[i] = frozen(x[i], join(path, i), report) end
-  for key, part in pairs(x) do
-    if type(key) == "string" then
-      props[key], order[#order + 1] = frozen(part, join(path, key), report), key
-    elseif math.type(key) ~= "integer" or key < 1 or key > #x then
+  for i = 1, rawlen(x) do
+    if seen.count > MOST then break end
+    items[i] = frozen(x[i], join(path, i), report, seen)
+  end
+  for key, part in next, x do
+    if type(key) == "string" and not is_text(key) then
+      report(path, not_text(key))
+    elseif type(key) == "string" and seen.count <= MOST then
+      props[key], order[#order + 1] = frozen(part, join(path, key), report, seen), key
+    elseif math.type(key) ~= "integer" or key < 1 or key > #items and seen.count <= MOST then
       report(path, string.format("unexpected key [%s]", tostring(key)))
     end
   end
@@ -284,12 +303,35 @@ local function frozen(x, path, report)
   return value.new(nil, props, order, items)
 end
 
+-- Numbers, text, booleans and values as they are; lists and tables of them frozen.
+function frozen(x, path, report, seen)
+  seen.count = seen.count + 1
+  if type(x) == "string" and not is_text(x) then return report(path, not_text(x)) end
+  if type(x) == "string" or type(x) == "number" or type(x) == "boolean" or value.is(x) then return x end
+  if type(x) ~= "table" then
+    return report(path, string.format("expected a number, text, a boolean, a value, or a table of them, got %s",
+      value.show(x)))
+  elseif rawget(x, "construct") then
+    return report(path, string.format("got a constructor: write %s { … }", x.name))
+  elseif seen.depth == DEEPEST or seen[x] then
+    return report(path, seen[x] and "expected a table that does not hold itself"
+      or string.format("expected at most %d tables in each other", DEEPEST))
+  end
+  seen.depth, seen[x] = seen.depth + 1, true
+  local result = frozen_parts(x, path, report, seen)
+  seen.depth, seen[x] = seen.depth - 1, nil
+  return result
+end
+
 --- Whatever can be written down, frozen as it is.
 function schema.anything(o)
   local k
-  k = kind(o, o.text or "a value, or a table", function(x, path, report)
-    if type(x) == "table" then return frozen(x, path, report) end
-    report(path, expected(k, x))
+  k = kind("anything", o, o.text or "a value, or a table", function(x, path, report)
+    if type(x) ~= "table" then return report(path, expected(k, x)) end
+    local seen = { count = 0, depth = 0 }
+    local result = frozen(x, path, report, seen)
+    if seen.count > MOST then report(path, string.format("expected at most %d entries in all", MOST)) end
+    return result
   end)
   return k
 end
@@ -326,7 +368,7 @@ local function accept_fields(raw, fields, names, path, report)
   end
   local strange = {}
   for key in pairs(raw) do
-    if math.type(key) ~= "integer" and not fields[key] then strange[#strange + 1] = tostring(key) end
+    if math.type(key) ~= "integer" and not fields[key] then strange[#strange + 1] = value.text(tostring(key)) end
   end
   table.sort(strange)
   for _, key in ipairs(strange) do
@@ -340,9 +382,14 @@ end
 function schema.record(o)
   local names = sorted_names(o.fields)
   local k
-  k = kind(o, "a table { " .. table.concat(names, ", ") .. " }", function(x, path, report)
+  k = kind("record", o, "a table { " .. table.concat(names, ", ") .. " }", function(x, path, report)
     if type(x) ~= "table" or value.constructor(x) then return report(path, expected(k, x)) end
-    if #x > 0 then report(path, "expected named entries only, got a positional one") end
+    for key in pairs(x) do
+      if math.type(key) == "integer" then
+        report(path, "expected named entries only, got a positional one")
+        break
+      end
+    end
     local clean = true
     if o.prepare then x = o.prepare(x) end
     local props = accept_fields(x, o.fields, names, path, function(...)
@@ -364,13 +411,16 @@ end
 local constructors = {} -- name -> constructor
 local gathered -- the list that collects problems while schema.gather runs
 
+local LISTED = 20 -- problems of one constructor that are told
+
 local function message_of(name, list)
   local function line(one)
     return one.path ~= "" and one.path .. ": " .. one.sentence or one.sentence
   end
   if #list == 1 then return name .. ": " .. line(list[1]) end
   local lines = { string.format("%s: %d problems", name, #list) }
-  for _, one in ipairs(list) do lines[#lines + 1] = "  " .. line(one) end
+  for i = 1, math.min(#list, LISTED) do lines[i + 1] = "  " .. line(list[i]) end
+  if #list > LISTED then lines[#lines + 1] = string.format("  and %d more", #list - LISTED) end
   return table.concat(lines, "\n")
 end
 
@@ -400,7 +450,7 @@ local function construct(ctor, raw, ...)
   local function report(path, sentence)
     list[#list + 1] = { path = path or "", sentence = sentence }
   end
-  if type(raw) ~= "table" or value.constructor(raw) or select("#", ...) > 0 then
+  if type(raw) ~= "table" or value.constructor(raw) or schema.is_constructor(raw) or select("#", ...) > 0 then
     report("", string.format("takes one table: %s { … }, got %s", ctor.name,
       select("#", ...) > 0 and "several arguments" or value.show(raw)))
     raw = nil

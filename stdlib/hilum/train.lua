@@ -30,7 +30,7 @@ local value = require "hilum.value"
 
 local train = {}
 
-train.prepare, train.data = setup.prepare, setup.data
+train.prepare, train.data, train.too_large = setup.prepare, setup.data, setup.too_large
 
 -- Writes the whole run; on failure the file of the epoch before stays.
 local function write(s)

@@ -202,13 +202,27 @@ function value.hash(v)
   return require("hilum.engine").sha256(flat(v, true, true))
 end
 
+--- Text as a message can show it: what is not UTF-8, and control characters, as \\ and the byte's number.
+function value.text(x)
+  if utf8.len(x) then return (x:gsub("%c", function(c) return string.format("\\%d", c:byte()) end)) end
+  return (x:gsub("[^ -~]", function(c) return string.format("\\%d", c:byte()) end))
+end
+
+-- The first part of a text, at most n bytes of it, whole characters.
+local function beginning(x, n)
+  if #x <= n then return x end
+  while n > 0 and (x:byte(n + 1) & 0xC0) == 0x80 do n = n - 1 end
+  return x:sub(1, n) .. "..."
+end
+
 --- A short name for messages: "hl.loss.dice", "a table", '"text"'.
 function value.show(x)
   if states[x] then
     return states[x].ctor and states[x].ctor.name or flat(x):sub(1, 60)
   end
   if type(x) == "string" then
-    return value.atom(#x > 40 and x:sub(1, 37) .. "..." or x)
+    x = beginning(x, 37)
+    return utf8.len(x) and value.atom(x) or '"' .. value.text(x) .. '"'
   end
   if type(x) == "number" or type(x) == "boolean" or x == nil then return value.atom(x) end
   return "a " .. type(x)

@@ -103,6 +103,20 @@ t.same(again.drawn, run.drawn, "and the same draws")
 local other = start(spec_of { seed = 4 }, "c.h5")
 t.ok(other.curves.epoch.loss_train[1] ~= rows.loss_train[1], "another seed, another run")
 
+-- ---- a step that does not fit ----
+
+do
+  local ready = train.prepare(spec)
+  local peak = ready.plan.bytes.peak
+  t.is(train.too_large(spec, ready, peak), nil, "a step that just fits")
+  local large = tostring(train.too_large(spec, ready, peak - 1))
+  t.like(large, "^a training step needs [%d.]+ KiB, at .+, and [%d.]+ KiB of memory are available", "one that does not")
+  t.like(large, "train%.batch = 2 %(with train%.accumulate = 2 a step keeps its size%), a smaller data%.crop",
+    "and what to change")
+  local found = require("hilum.memory").available()
+  t.ok(math.type(found) == "integer" and found > 0, "what is available is known here")
+end
+
 -- ---- what stops it ----
 
 local bad = { cases = "(.*case%-1.*)", epoch = "in epoch 1, step %d" }

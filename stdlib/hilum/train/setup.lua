@@ -1,7 +1,10 @@
 -- Before the first step: the network planned, the data opened and divided.
 
 local guard = require "hilum.guard"
+local memory = require "hilum.memory"
 local model = require "hilum.model"
+local problem = require "hilum.problem"
+local progress = require "hilum.progress"
 local split = require "hilum.split"
 local value = require "hilum.value"
 
@@ -28,6 +31,30 @@ function setup.prepare(spec)
   local peak = watched:peak() + bytes.parameters + bytes.optimiser
   if peak > bytes.peak then bytes.peak, ready.plan.where = peak, "the guard's measurement" end
   return ready
+end
+
+-- What would make a step smaller.
+local function smaller(spec)
+  local ways = {}
+  if spec.train.batch > 1 then
+    ways[1] = string.format("train.batch = %d (with train.accumulate = %d a step keeps its size)",
+      math.max(1, spec.train.batch // 2), 2 * spec.train.accumulate)
+  end
+  if tostring(spec.model):find('backprop = "store"', 1, true) then ways[#ways + 1] = 'backprop = "rebuild"' end
+  ways[#ways + 1] = "a smaller data.crop"
+  ways[#ways + 1] = "fewer channels"
+  if tostring(spec.model):find("hl.nn.iunet", 1, true) then ways[#ways + 1] = "a budget (train.memory_gib)" end
+  return table.concat(ways, ", ")
+end
+
+--- A problem where the planned step needs more than is available; nil where it fits or nothing is known. available:
+--- bytes (default: as the system says).
+function setup.too_large(spec, ready, available)
+  local peak = ready.plan.bytes.peak
+  available = available or memory.available()
+  if not available or peak <= available then return nil end
+  return problem.new("memory", string.format("a training step needs %s, at %s, and %s of memory are available; what "
+    .. "would make it smaller: %s", progress.bytes(peak), ready.plan.where, progress.bytes(available), smaller(spec)))
 end
 
 --- Opens the data and divides it. Returns set and division, or nil and a problem.
