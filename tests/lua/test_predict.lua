@@ -273,6 +273,19 @@ local squeezed = predict.on(tight, image, { whole = true })
 tap.ok(squeezed == nil or squeezed.probability:near(grown.probability, 1e-4),
   "with less it goes through slabs, or is refused")
 
+-- A network trained in 16 bits predicts in 16 bits; what comes of it is f32.
+local short = hl.experiment { name = "short", data = deep.data, model = deep.model, loss = deep.loss,
+  optim = deep.optim, train = { precision = "bf16" } }
+assert(archive.run_write({ name = "short", experiment = experiment.text(short),
+  weights = { last = net:weights(), best = net:weights() }, state = { epoch = 1, best_epoch = 1 } }, path "short.h5"))
+local half_bits = assert(predict.open(path "short.h5"))
+tap.is(half_bits.net.precision, "bf16", "the precision of the training")
+local rounded = assert(predict.on(half_bits, image, { positions = { at } }))
+local exact = assert(predict.on(assert(predict.open(file)), image, { positions = { at } }))
+tap.is(rounded.probability.dtype, "f32", "gives probabilities of 32 bits")
+tap.ok(not rounded.probability:same(exact.probability) and rounded.probability:near(exact.probability, 0.05),
+  "near those of 32 bits")
+
 -- ---- archives and sources that do not say enough ----
 
 none, err = predict.open(path "nowhere.h5")
