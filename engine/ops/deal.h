@@ -99,14 +99,9 @@ static inline void hl_deal_gather(const hl_deal *d, int64_t voxel, int64_t n, fl
                  d->channels[i], n);
 }
 
-/* Where channel `channel` of the joined fixed-point images has voxel `voxel`; *step is the way to
- * the next voxel. */
-static inline int16_t *hl_deal_fixed_at(const hl_deal *d, int64_t voxel, int64_t channel,
-                                        int64_t *step) {
-  int i = d->n - 1;
-  while (channel < d->first[i]) i--;
-  *step = d->channels[i];
-  return (int16_t *)(void *)d->data[i] + voxel * *step + channel - d->first[i];
+/* Image i, of fixed-point numbers. */
+static inline int16_t *hl_deal_fixed(const hl_deal *d, int i) {
+  return (int16_t *)(void *)d->data[i];
 }
 
 static inline void hl_deal_scatter(const hl_deal *d, int64_t voxel, int64_t n,

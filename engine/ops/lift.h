@@ -23,8 +23,8 @@ enum {
 typedef struct hl_lift {
   int64_t n;
   const float *factors; /* L below the diagonal, U above, then S's last row; or the matrix itself */
-  /* There, row i of a block begins as number from[i] of a vector and ends as number to[i] of the
-   * product; back, the other way round. */
+  /* Number k of a vector is row from[k] of a block before, number k of the product row to[k] after;
+   * on the way back it is the other way round. */
   const int32_t *from, *to;
   bool exact;
   bool negative; /* the last number changes its sign between U and L */
@@ -35,24 +35,30 @@ typedef struct hl_lift {
 size_t hl_lift_bytes(int64_t count, int64_t n);
 const hl_lift *hl_lift_make(const float *q, int64_t count, int64_t n, void *memory);
 
-/* Room for a block of HL_LIFT_LANES vectors: rows[i * HL_LIFT_LANES + v] is number i of vector v.
- */
+/* Room for a block of up to HL_LIFT_LANES vectors: rows[i * HL_LIFT_LANES + v] is a number of
+ * vector v. */
 typedef struct hl_lift_block {
   float *rows;
   int32_t *steps; /* the same numbers; the result is here */
+  int vectors;    /* 16 lanes each, 1, 2 or 4, in which there is something */
 } hl_lift_block;
 
-size_t hl_lift_block_bytes(int64_t n);
-hl_lift_block hl_lift_block_at(void *memory, int64_t n);
+size_t hl_lift_block_bytes(int64_t rows);
+hl_lift_block hl_lift_block_at(void *memory, int64_t rows);
+/* For n vectors. */
+void hl_lift_block_of(hl_lift_block *b, int64_t n);
+/* The block that begins with row `first`. */
+hl_lift_block hl_lift_block_from(const hl_lift_block *b, int64_t first);
 
 /* Applies the matrix, or its inverse, the transpose. */
 void hl_lift_there(const hl_lift *l, const hl_lift_block *b);
 void hl_lift_back(const hl_lift *l, const hl_lift_block *b);
 
-/* Fills row `row` with n numbers that lie `step` apart, and stores one so. Numbers that leave the
- * range are cut off and counted (hilum/narrow.h). */
-void hl_lift_load(const hl_lift_block *b, int64_t row, const int16_t *from, int64_t step,
-                  int64_t n);
-void hl_lift_store(const hl_lift_block *b, int64_t row, int16_t *to, int64_t step, int64_t n);
+/* `channels` neighbouring channels of n voxels that lie `step` apart to rows row[0], row[1], …, and
+ * back. Numbers that leave the range are cut off and counted (hilum/narrow.h). */
+void hl_lift_load(const hl_lift_block *b, const int32_t *row, const int16_t *from, int64_t step,
+                  int64_t channels, int64_t n);
+void hl_lift_store(const hl_lift_block *b, const int32_t *row, int16_t *to, int64_t step,
+                   int64_t channels, int64_t n);
 
 #endif

@@ -109,17 +109,19 @@ static void row_fixed(const copy_job *j, char *dst, int64_t ds, const char *src,
   uint16_t half[BLOCK];
   for (int64_t at = 0; at < n; at += BLOCK) {
     int64_t m = n - at < BLOCK ? n - at : BLOCK;
+    const char *from = src + at * ss * (int64_t)hl_dtype_size(j->src_type);
+    char *to = dst + at * ds * (int64_t)hl_dtype_size(j->dst_type);
     if (j->src_type == HL_F32) {
-      row_f32(j, (char *)wide, 1, src + at * ss * 4, ss, m);
+      row_f32(j, (char *)wide, 1, from, ss, m);
     } else {
-      row_half(j, (char *)half, 1, src + at * ss * 2, ss, m);
-      hl_narrow_widen(j->src_type, wide, half, m);
+      if (ss != 1) row_half(j, (char *)half, 1, from, ss, m);
+      hl_narrow_widen(j->src_type, wide, ss == 1 ? (const void *)from : half, m);
     }
     if (j->dst_type == HL_F32) {
-      row_f32(j, dst + at * ds * 4, ds, (const char *)wide, 1, m);
+      row_f32(j, to, ds, (const char *)wide, 1, m);
     } else {
-      hl_narrow_round(j->dst_type, half, wide, m);
-      row_half(j, dst + at * ds * 2, ds, (const char *)half, 1, m);
+      hl_narrow_round(j->dst_type, ds == 1 ? (void *)to : half, wide, m);
+      if (ds != 1) row_half(j, to, ds, (const char *)half, 1, m);
     }
   }
 }

@@ -125,17 +125,18 @@ static bool takes_fixed(const hl_call *c) {
 }
 
 static void lift_block(const lifting *j, const hl_lift_block *b, int64_t voxel, int64_t n) {
-  int64_t channels = j->in.total, step;
-  for (int64_t i = 0; i < channels; i++) {
-    const int16_t *x =
-        hl_deal_fixed_at(&j->in, voxel, (j->back ? j->lift->to : j->lift->from)[i], &step);
-    hl_lift_load(b, i, x, step, n);
+  const int32_t *before = j->back ? j->lift->to : j->lift->from;
+  const int32_t *after = j->back ? j->lift->from : j->lift->to;
+  for (int i = 0; i < j->in.n; i++) {
+    int64_t channels = j->in.channels[i];
+    const int16_t *x = hl_deal_fixed(&j->in, i) + voxel * channels;
+    hl_lift_load(b, before + j->in.first[i], x, channels, channels, n);
   }
   (j->back ? hl_lift_back : hl_lift_there)(j->lift, b);
-  for (int64_t i = 0; i < channels; i++) {
-    int16_t *y =
-        hl_deal_fixed_at(&j->out, voxel, (j->back ? j->lift->from : j->lift->to)[i], &step);
-    hl_lift_store(b, i, y, step, n);
+  for (int i = 0; i < j->out.n; i++) {
+    int64_t channels = j->out.channels[i];
+    int16_t *y = hl_deal_fixed(&j->out, i) + voxel * channels;
+    hl_lift_store(b, after + j->out.first[i], y, channels, channels, n);
   }
 }
 
@@ -144,8 +145,11 @@ static void lift_range(int64_t begin, int64_t end, void *ctx) {
   int64_t channels = j->in.total;
   hl_lift_block b = hl_lift_block_at(
       j->blocks + (size_t)(begin / j->grain) * hl_lift_block_bytes(channels), channels);
-  for (int64_t v = begin; v < end; v += HL_LIFT_LANES)
-    lift_block(j, &b, v, hl_min_i64(HL_LIFT_LANES, end - v));
+  for (int64_t v = begin; v < end; v += HL_LIFT_LANES) {
+    int64_t n = hl_min_i64(HL_LIFT_LANES, end - v);
+    hl_lift_block_of(&b, n);
+    lift_block(j, &b, v, n);
+  }
 }
 
 static size_t lift_workspace(const hl_call *c) {

@@ -1,9 +1,9 @@
 /* Resampling of fixed-point images by lifting. A row of coarse voxels is walked through window by
- * window, HL_LIFT_LANES at a time, channel by channel. */
+ * window, HL_LIFT_LANES at a time, a group of channels at a time. */
 #include "lift.h"
 #include "resample.h"
 
-enum { MOST_CHUNKS = 32 };
+enum { MOST_CHUNKS = 32, GROUP = 8 /* channels, if their windows fit into HL_LIFT_MOST rows */ };
 
 typedef struct job {
   hl_deal fine, coarse;
@@ -37,10 +37,14 @@ static size_t lift_bytes(const hl_call *c) {
   return hl_lift_bytes(matrix[0], matrix[1]);
 }
 
+static int64_t group_of(int64_t window) {
+  return hl_max_i64(1, hl_min_i64(GROUP, HL_LIFT_MOST / window));
+}
+
 size_t hl_resample_lifted_workspace(const hl_call *c, bool down) {
   int64_t window = c->in[c->n_in - 1].shape.dim[1];
   size_t chunks = (size_t)hl_ceil_div(rows_of(coarse_of(c, down)), grain_of(c, down));
-  return lift_bytes(c) + chunks * hl_lift_block_bytes(window);
+  return lift_bytes(c) + chunks * hl_lift_block_bytes(window * group_of(window));
 }
 
 /* Voxel k of the first of n windows that begin with window x of a row. Rows of all samples are
@@ -53,48 +57,77 @@ static int64_t fine_voxel(const job *j, int64_t row, int64_t x, int64_t k) {
   return (at[0] * fine_y + at[1]) * fine_x + x * j->stride[2] + at[2];
 }
 
-static void down_channel(const job *j, const hl_lift_block *b, int64_t row, int64_t x,
-                         int64_t channel, int64_t n) {
-  const hl_lift *l = j->lifts + channel;
-  int64_t step;
+/* Neighbouring channels of one fine image, along a stretch of windows of a row. */
+typedef struct part {
+  int64_t row, x, n;
+  int image;
+  int64_t channel, channels; /* the first one's number in its image, and how many */
+} part;
+
+/* The fine voxels of the part's windows: from image to block, or back. */
+static void move_fine(const job *j, const hl_lift_block *b, const part *p) {
+  int64_t all = j->fine.channels[p->image], step = all * j->stride[2];
+  const hl_lift *l = j->lifts + j->fine.first[p->image] + p->channel;
+  int32_t row[GROUP];
   for (int64_t k = 0; k < j->window; k++) {
-    const int16_t *from =
-        hl_deal_fixed_at(&j->fine, fine_voxel(j, row, x, l->from[k]), channel, &step);
-    hl_lift_load(b, k, from, step * j->stride[2], n);
-  }
-  hl_lift_there(l, b);
-  for (int64_t i = 0; i < j->window; i++) {
-    int16_t *to =
-        hl_deal_fixed_at(&j->coarse, row * j->size[2] + x, channel * j->window + l->to[i], &step);
-    hl_lift_store(b, i, to, step, n);
+    int16_t *at =
+        hl_deal_fixed(&j->fine, p->image) + fine_voxel(j, p->row, p->x, k) * all + p->channel;
+    for (int64_t c = 0; c < p->channels; c++) row[c] = (int32_t)(c * j->window) + l[c].from[k];
+    if (j->down)
+      hl_lift_load(b, row, at, step, p->channels, p->n);
+    else
+      hl_lift_store(b, row, at, step, p->channels, p->n);
   }
 }
 
-static void up_channel(const job *j, const hl_lift_block *b, int64_t row, int64_t x,
-                       int64_t channel, int64_t n) {
+/* Their coefficients, which may lie in several coarse images. */
+static void move_coarse(const job *j, const hl_lift_block *b, const part *p) {
+  int64_t channel = j->fine.first[p->image] + p->channel, first = channel * j->window;
+  int64_t end = first + p->channels * j->window;
   const hl_lift *l = j->lifts + channel;
-  int64_t step;
-  for (int64_t i = 0; i < j->window; i++) {
-    const int16_t *from =
-        hl_deal_fixed_at(&j->coarse, row * j->size[2] + x, channel * j->window + l->to[i], &step);
-    hl_lift_load(b, i, from, step, n);
+  int32_t row[HL_LIFT_MOST];
+  for (int64_t i = 0; i < end - first; i++)
+    row[i] = (int32_t)(i / j->window * j->window) + l[i / j->window].to[i % j->window];
+  for (int i = 0; i < j->coarse.n; i++) {
+    int64_t begin = j->coarse.first[i], all = j->coarse.channels[i];
+    int64_t from = hl_max_i64(first, begin), to = hl_min_i64(end, begin + all);
+    if (from >= to) continue;
+    int16_t *at = hl_deal_fixed(&j->coarse, i) + (p->row * j->size[2] + p->x) * all + from - begin;
+    if (j->down)
+      hl_lift_store(b, row + from - first, at, all, to - from, p->n);
+    else
+      hl_lift_load(b, row + from - first, at, all, to - from, p->n);
   }
-  hl_lift_back(l, b);
-  for (int64_t k = 0; k < j->window; k++) {
-    int16_t *to = hl_deal_fixed_at(&j->fine, fine_voxel(j, row, x, l->from[k]), channel, &step);
-    hl_lift_store(b, k, to, step * j->stride[2], n);
+}
+
+static void apply(const job *j, const hl_lift_block *b, const part *p) {
+  const hl_lift *l = j->lifts + j->fine.first[p->image] + p->channel;
+  for (int64_t c = 0; c < p->channels; c++) {
+    hl_lift_block one = hl_lift_block_from(b, c * j->window);
+    (j->down ? hl_lift_there : hl_lift_back)(l + c, &one);
   }
+}
+
+static void stretch(const job *j, hl_lift_block *b, int64_t row, int64_t x) {
+  int64_t group = group_of(j->window);
+  part p = {.row = row, .x = x, .n = hl_min_i64(HL_LIFT_LANES, j->size[2] - x)};
+  hl_lift_block_of(b, p.n);
+  for (p.image = 0; p.image < j->fine.n; p.image++)
+    for (p.channel = 0; p.channel < j->fine.channels[p.image]; p.channel += group) {
+      p.channels = hl_min_i64(group, j->fine.channels[p.image] - p.channel);
+      (j->down ? move_fine : move_coarse)(j, b, &p);
+      apply(j, b, &p);
+      (j->down ? move_coarse : move_fine)(j, b, &p);
+    }
 }
 
 static void range(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
-  hl_lift_block b = hl_lift_block_at(
-      j->blocks + (size_t)(begin / j->grain) * hl_lift_block_bytes(j->window), j->window);
+  int64_t rows = j->window * group_of(j->window);
+  hl_lift_block b =
+      hl_lift_block_at(j->blocks + (size_t)(begin / j->grain) * hl_lift_block_bytes(rows), rows);
   for (int64_t row = begin; row < end; row++)
-    for (int64_t x = 0; x < j->size[2]; x += HL_LIFT_LANES)
-      for (int64_t channel = 0; channel < j->fine.total; channel++)
-        (j->down ? down_channel : up_channel)(j, &b, row, x, channel,
-                                              hl_min_i64(HL_LIFT_LANES, j->size[2] - x));
+    for (int64_t x = 0; x < j->size[2]; x += HL_LIFT_LANES) stretch(j, &b, row, x);
 }
 
 void hl_resample_lifted_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
