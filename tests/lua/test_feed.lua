@@ -186,6 +186,22 @@ do -- an error that is raised
   f:free()
 end
 
+do -- a worker has its own account of memory
+  local large = set_of()
+  local load = large.load
+  function large:load(i)
+    if i == 2 then engine.memory_limit(1) end
+    return load(self, i)
+  end
+  local f = feed_of(2, { set = large })
+  f:follow(list({ { 1, 2 } }, { { 3, 4 } }))
+  local batch, err = f:fill { 1, 2 }
+  t.is(batch, nil, "no memory in a worker")
+  t.is(err.code, "memory", "has the code of it")
+  t.like(tostring(err), "^case case%-2: .*the budget is 0%.0 MiB", "and is said of the case")
+  f:free()
+end
+
 -- ---- trainings ----
 
 local folder = os.tmpname()
