@@ -15,21 +15,42 @@ typedef struct job {
   double *distance[2];               /* of each voxel of a surface to the other one, ascending */
 } job;
 
-static bool is_in(const masks *m, const float *mask, int64_t i, float threshold) {
-  return counts(m, i) && mask[i] > threshold;
+/* 1 in `in` where a voxel of the mask counts and exceeds the threshold. */
+static void threshold_row(uint8_t *in, const masks *m, const float *mask, int64_t first, int64_t n,
+                          float threshold) {
+  const float *v = mask + first, *valid = m->valid == NULL ? NULL : m->valid + first;
+  for (int64_t i = 0; i < n; i++) in[i] = v[i] > threshold;
+  for (int64_t i = 0; valid != NULL && i < n; i++) in[i] &= valid[i] > 0.5F;
 }
 
-/* The box around all voxels that are in one of the masks; false if there are none. */
-static bool find_box(job *j, const masks *m, float threshold) {
-  int64_t low[3] = {INT64_MAX, INT64_MAX, INT64_MAX}, high[3] = {-1, -1, -1}, i = 0, at[3];
+static void widen(int64_t low[3], int64_t high[3], const int64_t at[3]) {
+  for (int k = 0; k < 3; k++) {
+    if (at[k] < low[k]) low[k] = at[k];
+    if (at[k] > high[k]) high[k] = at[k];
+  }
+}
+
+/* The ends of a row that are in; false if nothing is. */
+static bool ends_of(const uint8_t *in, int64_t n, int64_t *low, int64_t *high) {
+  const uint8_t *first = memchr(in, 1, (size_t)n);
+  if (first == NULL) return false;
+  *low = first - in;
+  for (*high = n - 1; in[*high] == 0;) --*high;
+  return true;
+}
+
+/* The box around all voxels that are in one of the masks; false if there are none. `in` has room
+ * for a row. */
+static bool find_box(job *j, const masks *m, float threshold, uint8_t *in) {
+  int64_t low[3] = {INT64_MAX, INT64_MAX, INT64_MAX}, high[3] = {-1, -1, -1}, at[3], last;
   for (at[0] = 0; at[0] < j->size[0]; at[0]++)
     for (at[1] = 0; at[1] < j->size[1]; at[1]++)
-      for (at[2] = 0; at[2] < j->size[2]; at[2]++, i++) {
-        if (!is_in(m, m->a, i, threshold) && !is_in(m, m->b, i, threshold)) continue;
-        for (int k = 0; k < 3; k++) {
-          if (at[k] < low[k]) low[k] = at[k];
-          if (at[k] > high[k]) high[k] = at[k];
-        }
+      for (int which = 0; which < 2; which++) {
+        int64_t row = (at[0] * j->size[1] + at[1]) * j->size[2];
+        threshold_row(in, m, which == 0 ? m->a : m->b, row, j->size[2], threshold);
+        if (!ends_of(in, j->size[2], &at[2], &last)) continue;
+        widen(low, high, at);
+        if (last > high[2]) high[2] = last;
       }
   for (int k = 0; k < 3; k++) {
     j->first[k] = low[k];
@@ -38,34 +59,49 @@ static bool find_box(job *j, const masks *m, float threshold) {
   return high[0] >= 0;
 }
 
-/* Whether voxel i of the image, at `at`, has a face neighbour outside the mask. */
-static bool at_surface(const job *j, const masks *m, const float *mask, int64_t i,
-                       const int64_t at[3], float threshold) {
-  const int64_t step[3] = {j->size[1] * j->size[2], j->size[2], 1};
-  for (int k = 0; k < 3; k++) {
-    if (j->size[k] == 1) continue;
-    if (at[k] == 0 || at[k] == j->size[k] - 1) return true;
-    if (!is_in(m, mask, i - step[k], threshold) || !is_in(m, mask, i + step[k], threshold))
-      return true;
-  }
-  return false;
+/* The mask on the box with one voxel around it that is out, as whatever lies beyond the box is. */
+static hl_status padded_mask(hl_tensor **out, const job *j, const masks *m, const float *mask,
+                             float threshold, hl_err *e) {
+  const int64_t size[3] = {j->box[0] + 2, j->box[1] + 2, j->box[2] + 2};
+  hl_desc d = {HL_U8, HL_PLAIN, hl_shape_make(3, size)};
+  HL_TRY(hl_tensor_zeros(out, &d, HL_MEM_WORKSPACE, "a mask's box", e));
+  for (int64_t z = 0; z < j->box[0]; z++)
+    for (int64_t y = 0; y < j->box[1]; y++) {
+      int64_t row = (j->first[0] + z) * j->size[1] + j->first[1] + y;
+      uint8_t *in = hl_tensor_u8(*out) + ((z + 1) * size[1] + y + 1) * size[2] + 1;
+      threshold_row(in, m, mask, row * j->size[2] + j->first[2], j->box[2], threshold);
+    }
+  return HL_OK;
+}
+
+/* In, and a face neighbour is not. */
+static int64_t mark_surface(const job *j, const uint8_t *padded, uint8_t *edge) {
+  const int64_t step[3] = {(j->box[1] + 2) * (j->box[2] + 2), j->box[2] + 2, 1};
+  int64_t found = 0;
+  for (int64_t z = 0; z < j->box[0]; z++)
+    for (int64_t y = 0; y < j->box[1]; y++, edge += j->box[2]) {
+      const uint8_t *in = padded + (z + 1) * step[0] + (y + 1) * step[1] + 1;
+      for (int64_t x = 0; x < j->box[2]; x++) edge[x] = 1;
+      for (int k = 0; k < 3; k++) {
+        if (j->size[k] == 1) continue;
+        const uint8_t *before = in - step[k], *behind = in + step[k];
+        for (int64_t x = 0; x < j->box[2]; x++) edge[x] &= before[x] & behind[x];
+      }
+      for (int64_t x = 0; x < j->box[2]; x++) {
+        edge[x] = (uint8_t)(in[x] & (edge[x] ^ 1));
+        found += edge[x];
+      }
+    }
+  return found;
 }
 
 static hl_status find_surface(job *j, const masks *m, int which, float threshold, hl_err *e) {
-  const float *mask = which == 0 ? m->a : m->b;
   hl_desc d = {HL_U8, HL_PLAIN, hl_shape_make(3, j->box)};
+  hl_tensor *padded;
   HL_TRY(hl_tensor_zeros(&j->edge[which], &d, HL_MEM_WORKSPACE, "a surface", e));
-  uint8_t *edge = hl_tensor_u8(j->edge[which]);
-  int64_t k = 0;
-  for (int64_t z = 0; z < j->box[0]; z++)
-    for (int64_t y = 0; y < j->box[1]; y++)
-      for (int64_t x = 0; x < j->box[2]; x++, k++) {
-        const int64_t at[3] = {j->first[0] + z, j->first[1] + y, j->first[2] + x};
-        int64_t i = (at[0] * j->size[1] + at[1]) * j->size[2] + at[2];
-        if (!is_in(m, mask, i, threshold)) continue;
-        edge[k] = at_surface(j, m, mask, i, at, threshold);
-        j->n[which] += edge[k];
-      }
+  HL_TRY(padded_mask(&padded, j, m, which == 0 ? m->a : m->b, threshold, e));
+  j->n[which] = mark_surface(j, hl_tensor_u8(padded), hl_tensor_u8(j->edge[which]));
+  hl_tensor_unref(padded);
   return HL_OK;
 }
 
@@ -81,7 +117,8 @@ static hl_status find_distances(job *j, int from, const double spacing_mm[3], hl
                          e));
   const uint8_t *other = hl_tensor_u8(j->edge[1 - from]), *own = hl_tensor_u8(j->edge[from]);
   int64_t n = hl_tensor_numel(beside), k = 0;
-  for (int64_t i = 0; i < n; i++) hl_tensor_u8(beside)[i] = other[i] == 0;
+  uint8_t *out = hl_tensor_u8(beside);
+  for (int64_t i = 0; i < n; i++) out[i] = other[i] == 0;
   hl_status s = hl_mask_distance(&map, beside, spacing_mm, HL_F64, e);
   hl_tensor_unref(beside);
   if (s != HL_OK) return s;
@@ -91,8 +128,9 @@ static hl_status find_distances(job *j, int from, const double spacing_mm[3], hl
     return hl_fail(e, HL_ENOMEM, "no memory for the distances of %lld voxels",
                    (long long)j->n[from]);
   }
+  const double *found = hl_tensor_f64(map);
   for (int64_t i = 0; i < n; i++)
-    if (own[i] != 0) j->distance[from][k++] = hl_tensor_f64(map)[i];
+    if (own[i] != 0) j->distance[from][k++] = found[i];
   hl_tensor_unref(map);
   qsort(j->distance[from], (size_t)k, sizeof(double), ascending);
   return HL_OK;
@@ -132,7 +170,11 @@ static void read_distances(const job *j, const hl_surface_options *o, hl_surface
 static hl_status measure(job *j, const masks *m, const hl_surface_options *o, hl_surface *out,
                          hl_err *e) {
   float threshold = (float)o->threshold;
-  if (!find_box(j, m, threshold)) return HL_OK;
+  uint8_t *row = hl_host_calloc((size_t)j->size[2], 1);
+  if (row == NULL) return hl_fail(e, HL_ENOMEM, "no memory for a row of a mask");
+  bool any = find_box(j, m, threshold, row);
+  hl_host_free(row);
+  if (!any) return HL_OK;
   for (int i = 0; i < 2; i++) HL_TRY(find_surface(j, m, i, threshold, e));
   out->size_a = j->n[0];
   out->size_b = j->n[1];

@@ -6,21 +6,48 @@
 
 #include <math.h>
 
-/* Where parabola q begins to lie below parabola p < q; positions in mm. */
-static double meeting(double p, double fp, double q, double fq) {
-  return ((fq + q * q) - (fp + p * p)) / (2 * (q - p));
+enum { SCRATCH = LANES > 6 ? LANES : 6 }; /* numbers for each voxel of a line */
+
+/* The first axis: v is 0 or infinite, so two sweeps find the nearest 0 of each line. */
+static void sweeps(double *v, int64_t n, double *scratch, const void *ctx) {
+  double step = *(const double *)ctx, last[LANES], next[LANES];
+  for (int l = 0; l < LANES; l++) {
+    last[l] = -INFINITY;
+    next[l] = INFINITY;
+  }
+  for (int64_t i = 0; i < n; i++)
+    for (int l = 0; l < LANES; l++) {
+      double x = (double)i * step;
+      last[l] = v[i * LANES + l] < INFINITY ? x : last[l];
+      scratch[i * LANES + l] = x - last[l];
+    }
+  for (int64_t i = n - 1; i >= 0; i--)
+    for (int l = 0; l < LANES; l++) {
+      double x = (double)i * step, before = scratch[i * LANES + l];
+      next[l] = v[i * LANES + l] < INFINITY ? x : next[l];
+      double behind = next[l] - x, nearest = before < behind ? before : behind;
+      v[i * LANES + l] = nearest * nearest;
+    }
 }
 
-/* One line of square distances. `root` and `from` have room for n: the parabolas of the envelope
- * and where each begins. */
-static void envelope(double *v, int64_t n, double step, double *root, double *height,
-                     double *from) {
+/* The parabolas of an envelope, from left to right: where each has its root, its height there, its
+ * value at 0 and where it begins; each with room for a line. */
+typedef struct parabolas {
+  double *root, *height, *lift, *from;
+} parabolas;
+
+/* One line of square distances. Where parabola q begins to lie below p < q:
+ * ((f(q) + q²) - (f(p) + p²)) / (2 (q - p)); by_distance[d] is 1 / (2 (q - p)) of those d apart. */
+static void envelope(double *v, int64_t n, double step, const parabolas *e,
+                     const double *by_distance, int64_t *place) {
+  double *root = e->root, *height = e->height, *lift = e->lift, *from = e->from;
   int64_t k = -1;
   for (int64_t i = 0; i < n; i++) {
     double q = (double)i * step, f = v[i * LANES], begin = -INFINITY;
     if (!(f < INFINITY)) continue;
+    double lifted = f + q * q;
     while (k >= 0) {
-      begin = meeting(root[k], height[k], q, f);
+      begin = (lifted - lift[k]) * by_distance[i - place[k]];
       if (begin > from[k]) break;
       k--;
       begin = -INFINITY;
@@ -28,6 +55,8 @@ static void envelope(double *v, int64_t n, double step, double *root, double *he
     k++;
     root[k] = q;
     height[k] = f;
+    lift[k] = lifted;
+    place[k] = i;
     from[k] = begin;
   }
   if (k < 0) return;
@@ -40,8 +69,11 @@ static void envelope(double *v, int64_t n, double step, double *root, double *he
 }
 
 static void envelopes(double *v, int64_t n, double *scratch, const void *ctx) {
-  double step = *(const double *)ctx;
-  for (int l = 0; l < LANES; l++) envelope(v + l, n, step, scratch, scratch + n, scratch + 2 * n);
+  double step = *(const double *)ctx, *by_distance = scratch + 4 * n;
+  const parabolas e = {scratch, scratch + n, scratch + 2 * n, scratch + 3 * n};
+  int64_t *place = (int64_t *)(void *)(scratch + 5 * n);
+  for (int64_t d = 1; d < n; d++) by_distance[d] = 1 / (2 * (double)d * step);
+  for (int l = 0; l < LANES; l++) envelope(v + l, n, step, &e, by_distance, place);
 }
 
 static void roots(double *v, int64_t n, double *scratch, const void *ctx) {
@@ -76,8 +108,11 @@ hl_status hl_mask_distance(hl_tensor **out, const hl_tensor *mask, const double 
   begin(t, hl_tensor_u8(mask));
   hl_status status = HL_OK;
   for (int a = 2; a >= 0 && status == HL_OK; a--)
-    status = lines_apply(t, a, a ? envelopes : roots, &spacing_mm[a],
-                         3 * hl_tensor_shape(mask)->dim[a], e);
+    status = lines_apply(t, a,
+                         a == 2   ? sweeps
+                         : a == 1 ? envelopes
+                                  : roots,
+                         &spacing_mm[a], SCRATCH * hl_tensor_shape(mask)->dim[a], e);
   if (status != HL_OK) {
     hl_tensor_unref(t);
     return status;

@@ -21,22 +21,34 @@ static int64_t start_of(const work *w, int64_t line) {
   return line / w->inner * w->inner * w->n + line % w->inner;
 }
 
+/* Whether the lines lie side by side. */
+static bool adjacent(const int64_t *start, int lanes) {
+  return lanes == LANES && start[LANES - 1] == start[0] + LANES - 1;
+}
+
 static void load(const work *w, const int64_t *start, int lanes, double *v) {
   const double *d = hl_tensor_f64(w->t);
   const float *f = hl_tensor_f32(w->t);
-  for (int64_t i = 0; i < w->n; i++)
-    for (int l = 0; l < lanes; l++) {
-      int64_t at = start[l] + i * w->inner;
+  if (adjacent(start, lanes) && d) {
+    for (int64_t i = 0; i < w->n; i++)
+      memcpy(v + i * LANES, d + start[0] + i * w->inner, LANES * sizeof *v);
+    return;
+  }
+  for (int l = 0; l < lanes; l++)
+    for (int64_t i = 0, at = start[l]; i < w->n; i++, at += w->inner)
       v[i * LANES + l] = d ? d[at] : (double)f[at];
-    }
 }
 
 static void store(const work *w, const int64_t *start, int lanes, const double *v) {
   double *d = hl_tensor_f64(w->t);
   float *f = hl_tensor_f32(w->t);
-  for (int64_t i = 0; i < w->n; i++)
-    for (int l = 0; l < lanes; l++) {
-      int64_t at = start[l] + i * w->inner;
+  if (adjacent(start, lanes) && d) {
+    for (int64_t i = 0; i < w->n; i++)
+      memcpy(d + start[0] + i * w->inner, v + i * LANES, LANES * sizeof *v);
+    return;
+  }
+  for (int l = 0; l < lanes; l++)
+    for (int64_t i = 0, at = start[l]; i < w->n; i++, at += w->inner) {
       if (d)
         d[at] = v[i * LANES + l];
       else
