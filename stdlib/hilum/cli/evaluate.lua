@@ -24,6 +24,9 @@ local function tell_data(say, set, overlap, spec)
   if overlap.same then
     say("NOTE          this is the data that the network was trained on (by its hash)")
   end
+  if overlap.unknown then
+    say("WARNING       the archive does not say whose images trained the network: they may be among these")
+  end
   if #overlap.trained > 0 then
     say(string.format("WARNING       %s of this data trained the network: %s cases count in no mean",
       count_text(#overlap.trained, "patient"), #overlap.trained == 1 and "his" or "their"))
