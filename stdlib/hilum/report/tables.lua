@@ -64,11 +64,11 @@ function tables.lesions(run, rows)
     t.rows[#t.rows + 1] = { string.format("sensitivity at %g false positives in a scan", one.rate),
       value(one.sensitivity), "" }
   end
-  t.rows[#t.rows + 1] = { "mean of these sensitivities", value(l.score), "" }
+  t.rows[#t.rows + 1] = { "mean of these sensitivities", value(l.score), interval(l.score_interval) }
   t.note = "A lesion is a connected part of the truth. It is found by a connected part of the prediction whose "
     .. "intersection over union with it is 0.1 or more; what hits none and lies in lesions with less than half of its "
     .. "voxels is a false positive; the score is its highest probability. These are LUNA16's rates, but its rule of "
-    .. "hits is by distance: the mean is not that challenge's score."
+    .. "hits is by distance: the mean is not that challenge's score. Its interval comes from a bootstrap over scans."
   return t
 end
 
