@@ -43,7 +43,8 @@ end
 -- by its hash.
 local function overlap_of(run, set, o)
   local split = type(run.split) == "table" and run.split or {}
-  local found = { same = type(run.data) == "table" and run.data.hash == set.hash }
+  local found = { same = type(run.data) == "table" and run.data.hash == set.hash,
+    unknown = type(split.train) ~= "table" or #split.train == 0 }
   if o.other_patients and not found.same then split = {} end
   found.trained, found.chose = among(set, split.train), o.weights == "best" and among(set, split.validation) or {}
   return found
@@ -103,7 +104,7 @@ end
 
 --- Evaluates an archived run. o: { run = from archive.run_read, path and sha256 of its file, data = where the data is,
 --- weights = "best" or "last", other_patients = true where patients of the same name are others, progress =
---- function(done, total, what), before = function(set, overlap = { same, trained, chose },
+--- function(done, total, what), before = function(set, overlap = { same, trained, chose, unknown },
 --- spec), called when the data is there }. Returns
 --- the result as a run's table, or nil and a problem. Cases of patients who trained the network have the role "train"
 --- and count in no mean.

@@ -6,6 +6,9 @@
 -- way; candidates on findings to be ignored are dropped; all others are false positives. Sensitivity is over all
 -- nodules, the false-positive rate over all scans, those without nodules too.
 
+local engine = require "hilum.engine"
+local statistics = require "hilum.statistics"
+
 local froc = {}
 
 froc.LUNA16_RATES = { 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8 }
@@ -112,6 +115,78 @@ function froc.score(curve, rates)
     sum = sum + list[i]
   end
   return sum / #list, list
+end
+
+-- ---- its interval ----
+
+-- Scores in falling order, each with the place of its scan and whether it is a hit.
+local function falling(o, place)
+  local list = {}
+  for kind, scores in pairs { hit = o.hits, wrong = o.false_positives } do
+    for _, one in ipairs(scores) do
+      if one.score > -math.huge then
+        list[#list + 1] = { score = one.score, scan = place[one.scan], hit = kind == "hit" }
+      end
+    end
+  end
+  table.sort(list, function(a, b)
+    if a.score ~= b.score then return a.score > b.score end
+    return a.scan < b.scan
+  end)
+  return list
+end
+
+-- The corners of the curve when each scan counts as often as it was drawn: rates rising, the best sensitivity of each.
+local function corners(list, drawn, lesions, scans)
+  local rates, sensitivities, n, hits, wrong = { 0 }, { 0 }, 1, 0, 0
+  for i, one in ipairs(list) do
+    local times = drawn[one.scan]
+    if one.hit then hits = hits + times else wrong = wrong + times end
+    local next_one = list[i + 1]
+    if not next_one or next_one.score ~= one.score then
+      local rate = wrong / scans
+      if rate > rates[n] then n = n + 1 end
+      rates[n], sensitivities[n] = rate, hits / lesions
+    end
+  end
+  return rates, sensitivities
+end
+
+local function mean_between(rates, sensitivities, wanted)
+  local sum, k = 0, 1
+  for _, rate in ipairs(wanted) do
+    while rates[k + 1] and rates[k + 1] < rate do k = k + 1 end
+    local low, high = rates[k], rates[k + 1]
+    local share = high and rate > low and (rate - low) / (high - low) or 0
+    sum = sum + sensitivities[k] + share * ((sensitivities[k + 1] or 0) - sensitivities[k])
+  end
+  return sum / #wanted
+end
+
+--- Interval of the score by the bootstrap over scans, each drawn with its lesions and false positives (LUNA16's way;
+--- percentile method). o: { scans = list of names, hits = list of { scan, score = -inf for a lesion that is not found
+--- }, false_positives = the same, replicates = 1000, level = 0.95, seed = 1, rates }. Returns { low, high }, or nil for
+--- fewer than two scans. Replicates without any lesion are left out.
+function froc.interval(o)
+  local n, place, of_scan, found = #o.scans, {}, {}, {}
+  if n < 2 then return nil end
+  for i, scan in ipairs(o.scans) do place[scan], of_scan[i] = i, 0 end
+  for _, one in ipairs(o.hits) do of_scan[place[one.scan]] = of_scan[place[one.scan]] + 1 end
+  local list = falling(o, place)
+  for k = 1, o.replicates or 1000 do
+    local r, drawn, lesions = engine.rng(o.seed or 1, "froc", 0, k), {}, 0
+    for i = 1, n do drawn[i] = 0 end
+    for _ = 1, n do
+      local i = r:below(n) + 1
+      drawn[i], lesions = drawn[i] + 1, lesions + of_scan[i]
+    end
+    if lesions > 0 then
+      local rates, sensitivities = corners(list, drawn, lesions, n)
+      found[#found + 1] = mean_between(rates, sensitivities, o.rates or froc.LUNA16_RATES)
+    end
+  end
+  local tail = (1 - (o.level or 0.95)) / 2
+  return { low = statistics.quantile(found, tail), high = statistics.quantile(found, 1 - tail) }
 end
 
 return froc

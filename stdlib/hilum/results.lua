@@ -123,10 +123,22 @@ local function add_curve(found, hits, wrong)
   for i, rate in ipairs(froc.LUNA16_RATES) do found.sensitivities[i] = { rate = rate, sensitivity = at[i] } end
 end
 
+local function score_interval(rows, hits, wrong)
+  local scans = {}
+  for i, row in ipairs(rows) do scans[i] = row.id end
+  return froc.interval { scans = scans, hits = hits, false_positives = wrong, seed = statistics.SEED }
+end
+
+local function scores_of(list)
+  local scores = {}
+  for i, one in ipairs(list) do scores[i] = one.score end
+  return scores
+end
+
 --- Lesions of whole scans: { scans, lesions, found, sensitivity, interval (over patients), dice = mean over all
 --- lesions, those that are not found included, false_positives = what describe gives of their number in a scan, score
---- = mean sensitivity at LUNA16's rates, sensitivities = list of { rate, sensitivity } }; nil where the run knows of
---- none.
+--- = mean sensitivity at LUNA16's rates, score_interval (over scans), sensitivities = list of { rate, sensitivity } };
+--- nil where the run knows of none.
 function results.lesions(run, rows)
   local list = of_cases(rows, run.lesions)
   if #list == 0 then return nil end
@@ -134,15 +146,17 @@ function results.lesions(run, rows)
   for i, one in ipairs(list) do
     local hit = one.found == true and finite(one.score)
     if hit then found.found = found.found + 1 end
-    hits[i], hit_rows[i] = hit and one.score or -math.huge, { patient = one.patient, value = hit and 1 or 0 }
+    hits[i] = { scan = one.case, score = hit and one.score or -math.huge }
+    hit_rows[i] = { patient = one.patient, value = hit and 1 or 0 }
   end
   for _, one in ipairs(of_cases(rows, run.false_positives)) do
-    if finite(one.score) then wrong[#wrong + 1] = one.score end
+    if finite(one.score) then wrong[#wrong + 1] = { scan = one.case, score = one.score } end
   end
   found.sensitivity, found.interval = found.found / #list, statistics.interval(hit_rows)
   found.dice = statistics.mean(plain(values_of(list, "dice")))
   found.false_positives = results.describe(rows, "false_positives")
-  add_curve(found, hits, wrong)
+  add_curve(found, scores_of(hits), scores_of(wrong))
+  found.score_interval = score_interval(rows, hits, wrong)
   return found
 end
 

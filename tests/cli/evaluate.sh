@@ -74,6 +74,8 @@ like "$stderr" "no nodule fits the experiment" "is refused"
 run "$HILUM" evaluate a.h5 --data nowhere --out none.h5
 is "$status" 1 "data that is not there"
 like "$stderr" '"nowhere" is not there' "is named"
+"$HILUM" evaluate a.h5 --data phantom --set none >out.txt 2>&1
+is "$?" 2 "an option that is none"
 run "$HILUM" evaluate same.h5 --data phantom --out none.h5
 is "$status" 1 "an archive without weights"
 like "$stderr" "same.h5: holds no best weights" "is named"

@@ -96,6 +96,7 @@ do -- whole scans: c1 … c10 are scans, one lesion in each; six are found, two 
   t.near(l.false_positives.mean, 0.2, 1e-12, "false positives in a scan")
   -- At no false positive 0.3 are found (scores above 0.9), at 0.1 a scan 0.6: between them the line at 1/8 is 0.6.
   t.near(l.score, 0.6, 1e-12, "the mean sensitivity at LUNA16's rates")
+  t.ok(l.score_interval.low < 0.6 and l.score_interval.high > 0.6, "within an interval")
   t.is(results.lesions(run_of("a", 0.5), rows), nil, "crops know no lesions")
 end
 

@@ -126,6 +126,22 @@ t.same(matched.false_positives, { 0.8, 0.2 }, "false positives")
 local curve = froc.curve(matched.hits, matched.false_positives, 4)
 t.near(froc.sensitivity_at(curve, 8), 0.5, 0, "half of the nodules are found")
 t.near(froc.sensitivity_at(curve, 0), 0.5, 0, "without any false positive")
+do -- its interval
+  local one, all, wrong = {}, { hits = {}, false_positives = {}, scans = { "a", "b", "c" } }, {}
+  for i = 1, 9 do -- three scans of the same lesions and candidates
+    local scan, score = all.scans[i % 3 + 1], ({ 0.9, 0.4, -math.huge })[(i - 1) // 3 + 1]
+    all.hits[i], one[i] = { scan = scan, score = score }, score
+    score = ({ 0.7, 0.5, 0.2 })[(i - 1) // 3 + 1]
+    all.false_positives[i], wrong[i] = { scan = scan, score = score }, score
+  end
+  local score, found = froc.score(froc.curve(one, wrong, 3)), froc.interval(all)
+  t.near(found.low, score, 1e-12, "scans that are all alike leave nothing open")
+  t.near(found.high, score, 1e-12, "and give the score itself")
+  found = froc.interval { scans = { "a", "b" }, false_positives = {},
+    hits = { { scan = "a", score = 1 }, { scan = "b", score = -math.huge } } }
+  t.same(found, { low = 0.0, high = 1.0 }, "one scan of two with its lesion found: everything is open")
+  t.is(froc.interval { scans = { "a" }, hits = {}, false_positives = {} }, nil, "one scan says nothing")
+end
 local score = froc.score(curve)
 t.near(score, 0.5, 1e-15, "LUNA16's score")
 t.near(froc.score(froc.curve({}, { 0.5 }, 1)), 0, 0, "without nodules there is nothing to find")

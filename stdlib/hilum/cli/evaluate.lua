@@ -12,6 +12,7 @@ local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
 local results = require "hilum.results"
+local shared = require "hilum.cli.data.shared"
 
 local function count_text(n, word)
   return string.format("%d %s%s", n, word, n == 1 and "" or "s")
@@ -22,6 +23,9 @@ local function tell_data(say, set, overlap, spec)
   say("protocol      " .. tostring(set.protocol))
   if overlap.same then
     say("NOTE          this is the data that the network was trained on (by its hash)")
+  end
+  if overlap.unknown then
+    say("WARNING       the archive does not say whose images trained the network: they may be among these")
   end
   if #overlap.trained > 0 then
     say(string.format("WARNING       %s of this data trained the network: %s cases count in no mean",
@@ -110,17 +114,15 @@ return {
       bar:say(line)
       if given.json and line:find "^WARNING" then io.stderr:write("hilum: ", line, "\n") end
     end
-    local found, err = evaluation.run {
+    local found = shared.stop_on_interrupt(evaluation.run, {
       run = run, path = given[1], sha256 = engine.sha256_file(given[1]), data = given.data, weights = weights,
       other_patients = given["other-patients"],
       progress = function(done, total, what) bar:update(what or "reading", done, total or 0) end,
       before = function(set, overlap, spec) tell_data(say, set, overlap, spec) end,
-    }
+    })
     bar:clear()
-    if not found then error(problem.of(err), 0) end
     found.log = bar.lines
-    local fine
-    fine, err = archive.run_write(found, out)
+    local fine, err = archive.run_write(found, out)
     if not fine then error(problem.of(err), 0) end
     if given.json then return emit(found, out) end
     tell_results(found, out)

@@ -17,26 +17,36 @@ end
 
 -- ---- one run ----
 
---- Every metric of the cases that count. rows: results.rows(run).
+local function metric_row(title, d)
+  return { title, value(d.mean), interval(d.interval), value(d.median), interval(d.median_interval),
+    d.q1 and value(d.q1) .. ", " .. value(d.q3) or "–", value(d.patient_mean), value(d.count), value(d.undefined) }
+end
+
+-- The network's Dice less the readers' own of the same case.
+local function less_readers(rows)
+  local list = {}
+  for i, row in ipairs(rows) do
+    local both = results.finite(row.dice) and results.finite(row.interreader)
+    list[i] = { patient = row.patient, less = both and row.dice - row.interreader or nil }
+  end
+  return results.describe(list, "less", { median = true })
+end
+
+--- Every metric of the cases that count, the readers' own agreement last. rows: results.rows(run).
 function tables.metrics(run, rows)
   local t = { title = "Results", head = { "metric", "mean", "95 % interval", "median", "95 % interval", "quartiles",
     "per patient", "cases", "not defined" }, rows = {} }
   for _, metric in ipairs(results.metrics(run)) do
-    local d = results.describe(rows, metric.name, { median = true })
-    t.rows[#t.rows + 1] = { metric.name, value(d.mean), interval(d.interval), value(d.median),
-      interval(d.median_interval), d.q1 and value(d.q1) .. ", " .. value(d.q3) or "–", value(d.patient_mean),
-      value(d.count), value(d.undefined) }
+    t.rows[#t.rows + 1] = metric_row(metric.name, results.describe(rows, metric.name, { median = true }))
   end
-  local dice = results.describe(rows, "dice")
-  if dice.readers then
-    local agreement = results.describe(rows, "interreader", { median = true })
-    t.rows[#t.rows + 1] = { "readers' Dice", value(agreement.mean), interval(agreement.interval),
-      value(agreement.median), interval(agreement.median_interval),
-      value(agreement.q1) .. ", " .. value(agreement.q3), value(agreement.patient_mean), value(agreement.count),
-      value(agreement.undefined) }
-  end
+  local agreement = results.describe(rows, "interreader", { median = true })
   t.note = INTERVALS .. " Per patient: the mean of the patients' means. Not defined: cases where one mask is empty."
-    .. (dice.readers and " Readers' Dice: each reader against the majority of the others, the mean of each case." or "")
+  if agreement.count > 0 then
+    t.rows[#t.rows + 1] = metric_row("readers' Dice", agreement)
+    t.rows[#t.rows + 1] = metric_row("dice less readers' Dice", less_readers(rows))
+    t.note = t.note .. " Readers' Dice: each reader against the majority of the others, the mean of each case; not "
+      .. "defined where fewer than two outlined it."
+  end
   return t
 end
 
@@ -54,11 +64,11 @@ function tables.lesions(run, rows)
     t.rows[#t.rows + 1] = { string.format("sensitivity at %g false positives in a scan", one.rate),
       value(one.sensitivity), "" }
   end
-  t.rows[#t.rows + 1] = { "mean of these sensitivities", value(l.score), "" }
+  t.rows[#t.rows + 1] = { "mean of these sensitivities", value(l.score), interval(l.score_interval) }
   t.note = "A lesion is a connected part of the truth. It is found by a connected part of the prediction whose "
     .. "intersection over union with it is 0.1 or more; what hits none and lies in lesions with less than half of its "
     .. "voxels is a false positive; the score is its highest probability. These are LUNA16's rates, but its rule of "
-    .. "hits is by distance: the mean is not that challenge's score."
+    .. "hits is by distance: the mean is not that challenge's score. Its interval comes from a bootstrap over scans."
   return t
 end
 

@@ -51,8 +51,11 @@ end
 
 local function patients_text(run)
   local sides, rows = fields(run.split), results.rows(run)
-  local validate = string.format("%d validate (%s)", count(sides.validation), plural(#rows, "case"))
-  return run.folds and validate or string.format("%d train, %s", count(sides.train), validate)
+  local evaluated = run.evaluation ~= nil
+  local validate = string.format("%d %s (%s)", count(sides.validation), evaluated and "are evaluated" or "validate",
+    plural(#rows, "case"))
+  if run.folds then return validate end
+  return string.format("%d %s, %s", count(sides.train), evaluated and "trained the network" or "train", validate)
 end
 
 --- The protocol of a run as { name, text } pairs; spec: its experiment as a value, or nil where it cannot be rebuilt.
@@ -66,7 +69,7 @@ function words.protocol(run, spec)
     add("split", string.format("by patient: %d of %d folds, each case judged by the network that did not see its "
       .. "patient", run.folds.count, run.folds.of))
   elseif spec then
-    add("split", split.text(spec.split))
+    add(run.evaluation and "split of the training" or "split", split.text(spec.split))
   end
   add("patients", patients_text(run))
   if spec then
@@ -158,6 +161,9 @@ end
 
 local function of_choice(add, run)
   local e = fields(run.evaluation)
+  if run.evaluation and count(fields(run.split).train) == 0 then
+    add("The archive does not say whose images trained the network: they may be among these.")
+  end
   if count(e.trained) > 0 then
     add("%s of this data trained the network; their cases count in no mean.", plural(count(e.trained), "patient"))
   end
