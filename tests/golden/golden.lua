@@ -122,12 +122,14 @@ end
 
 -- ---- computing one ----
 
--- Values of a live program for inputs, weights and state; those with a gradient are trainable.
+-- Values of a live program for inputs, weights and state; those with a gradient are trainable. Beside bf16 images
+-- weights and state are f32.
 local function bind(program, entry, case, data)
   local values = {}
   for _, section in ipairs { "inputs", "weights", "state" } do
     for _, name in ipairs(sorted(data[section])) do
-      local tensor = data[section][name]:to(case.dtype)
+      local wide = case.dtype == "bf16" and section ~= "inputs"
+      local tensor = data[section][name]:to(wide and "f32" or case.dtype)
       local shape_it = entry.bind and entry.bind[name]
       if shape_it then tensor = shape_it(tensor, case) end
       values[name] = program:bind(name, tensor, data.grads[name] ~= nil)

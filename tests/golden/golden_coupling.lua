@@ -2,6 +2,7 @@
 
 local golden = require "golden.golden"
 local engine = require "hilum.engine"
+local grid = require "hilum.nn.grid"
 local hl = require "hilum"
 local names = require "hilum.nn.iunets_names"
 local network = require "golden.network"
@@ -15,7 +16,7 @@ local function coupling_of(case)
 end
 
 local function parts_of(x, sizes)
-  return { op.regroup(x, { sizes = sizes }) }
+  return { op.regroup(grid.on(x, "q10"), { sizes = sizes }) }
 end
 
 -- inverse = true: the block is the inverse coupling, undone by the coupling itself.
@@ -34,7 +35,7 @@ local function run(case, v, data, inverse)
       if inverse then there, back = back, there end
       local parts = parts_of(x, inverse and { rest, split } or { split, rest })
       local out = { b:invertible(parts, rebuild, there, back) }
-      local outputs = { [output] = op.regroup(table.unpack(out)) }
+      local outputs = { [output] = grid.off(op.regroup(table.unpack(out))) }
       if not inverse then outputs.inverse_of_y = op.regroup(back(table.unpack(out))) end
       return outputs
     end,
@@ -46,8 +47,10 @@ local function run(case, v, data, inverse)
 end
 
 golden.run {
-  topic = "coupling",
-  tolerance = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 1e-3 } },
+  topic = "coupling", dtypes = { "f64", "f32", "bf16" },
+  floor = { bf16 = 1 }, -- against the largest gradient of the case
+  tolerance = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 1e-3 },
+    bf16 = { outputs = 0.015, grads = 0.3 } },
   ops = {
     coupling = {
       bind = { x = golden.image },

@@ -237,9 +237,9 @@ function methods:inverse(b, y, like, o)
   end)
   local padded = there.padded
   local whole = o and o.padded
-  local now = { [ends] = whole and y or as_left(self, y, padded) }
+  local now = { [ends] = grid.on(whole and y or as_left(self, y, padded), self.grid) }
   steps.unwind(there, there.steps, now)
-  local x = now[there.steps[1].inputs[1]]
+  local x = grid.off(now[there.steps[1].inputs[1]])
   return padded and not whole and crop(x, padded) or x
 end
 
