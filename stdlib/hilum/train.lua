@@ -26,6 +26,7 @@ local notes = require "hilum.train.notes"
 local problem = require "hilum.problem"
 local progress = require "hilum.progress"
 local setup = require "hilum.train.setup"
+local telling = require "hilum.train.telling"
 local value = require "hilum.value"
 
 local train = {}
@@ -64,7 +65,8 @@ end
 local function epoch_line(s, row, values)
   return string.format("epoch %d/%d  loss %.4f train %.4f val  Dice %.3f train %.3f val  %.1f s (%.2g %% waiting)  %s",
     row.epoch, s.spec.train.epochs, row.loss_train, row.loss_validation, row.dice_train, row.dice_validation,
-    row.seconds, 100 * row.waiting, progress.bytes(engine.ledger().peak.all)) .. values_text(values)
+    row.seconds, 100 * row.waiting, progress.bytes(engine.ledger().peak.all)) .. telling.rest(row)
+    .. values_text(values)
 end
 
 -- An interruption or a failure says what is kept: what the file holds, which may be gone, or further than was thought.
@@ -99,6 +101,7 @@ local function loop(s, o)
     if not row then return nil, kept(s, err) end
     notes.epoch(s, row)
     s.step:swap_averages()
+    telling.complete(s, row)
     local found, failed = hooks.epoch_end(s, row, "epoch_end")
     s.bar:say(epoch_line(s, row, found))
     local fine

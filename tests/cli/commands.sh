@@ -93,6 +93,14 @@ is "$status" 0 "a plan"
 like "$stdout" "^parameters +[0-9]+$" "tells parameters"
 like "$stdout" "^memory +[0-9.]+ [KM]iB at the most, at " "memory, and where its peak is"
 like "$stdout" "^steps +about 48 in an epoch" "and the steps of an epoch"
+run "$HILUM" plan "$experiment"
+like "$stdout" "^time +[0-9.]+ m?s for a step, .* \(measured.*, [0-9]+ threads?\)" "a plan says how long a step takes"
+run "$HILUM" plan "$experiment" --json
+for field in seconds_per_step seconds_per_image seconds_per_epoch seconds_per_run scaled steps_per_epoch available_bytes; do
+  like "$stdout" "\"$field\": " "for machines: $field"
+done
+run "$HILUM" plan "$experiment" --no-time --json
+unlike "$stdout" "seconds_per_step" "unless that is not wanted"
 run "$HILUM" plan "$experiment" --json
 like "$stdout" '"parameters": [0-9]+' "and the same as JSON"
 is "$(ls)" "$(printf 'binary.lua\ncatches.lua\nerr.txt\nforever.lua\nout.txt\nwrong.lua')" "nothing was written"

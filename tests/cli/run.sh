@@ -53,6 +53,9 @@ is "$status" 0 "JSON lines"
 is "$(printf '%s\n' "$stdout" | wc -l | tr -d ' ')" 2 "one for each epoch and one at the end"
 like "$stdout" '^\{ "archive": "b.h5".*"event": "end"' "the last is the result"
 unlike "$stdout" "^[^{]" "and nothing else"
+for field in cases_per_second seconds_left scales memory resident best waiting; do
+  like "$(printf '%s\n' "$stdout" | head -n 1)" "\"$field\": " "an epoch's line holds $field"
+done
 run "$HILUM" run small.lua --quiet --set train.epochs=1
 is "$status" 0 "without --out"
 unlike "$stdout" "^epoch" "--quiet shows the result only"

@@ -103,6 +103,25 @@ t.same(again.drawn, run.drawn, "and the same draws")
 local other = start(spec_of { seed = 4 }, "c.h5")
 t.ok(other.curves.epoch.loss_train[1] ~= rows.loss_train[1], "another seed, another run")
 
+-- ---- what is told ----
+
+do
+  local telling = require "hilum.train.telling"
+  t.is(telling.sparkline { 0, 0.13, 0.5, 0.99, 1, 2, -1 }, "▁▂▅███▁", "a curve as characters")
+  t.is(utf8.len(telling.sparkline(rows.loss_train)), 4, "one for each epoch")
+  local told = {}
+  start(spec, "told.h5", { epoch = function(row) told[#told + 1] = row end })
+  t.is(#told, 4, "each epoch is told")
+  local row = told[3]
+  t.ok(row.cases_per_second > 0 and row.seconds_left > 0, "with rate and remaining time")
+  t.is(told[4].seconds_left, 0.0, "of which nothing is left at the end")
+  t.is(#row.scales, 2, "with every scale")
+  t.near(row.scales[1].weight * row.scales[1].loss + row.scales[2].weight * row.scales[2].loss, row.loss_train, 1e-5,
+    "whose losses make the loss")
+  t.ok(row.memory.ledger > 0 and row.memory.resident > row.memory.ledger, "with memory")
+  t.is(row.best.dice, math.max(table.unpack(rows.dice_validation, 1, 3)), "and the best so far")
+end
+
 -- ---- a step that does not fit ----
 
 do

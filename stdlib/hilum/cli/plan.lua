@@ -1,10 +1,13 @@
--- hilum plan: what an experiment or a study will be, without data and without computing.
+-- hilum plan: what an experiment or a study will be, without data.
 
 local common = require "hilum.cli.common"
+local engine = require "hilum.engine"
 local index = require "hilum.study.index"
 local json = require "hilum.json"
 local plan = require "hilum.plan"
+local problem = require "hilum.problem"
 local progress = require "hilum.progress"
+local timing = require "hilum.timing"
 local value = require "hilum.value"
 
 local function settings_text(settings)
@@ -36,11 +39,18 @@ local function say_study(study, plans)
   print(string.format("study %s, %d variants\n%s", study.name, #plans, index.aligned(rows)))
 end
 
+local function measure(spec, ready)
+  local found = timing.measure(spec, ready)
+  if engine.cancelled() then error(problem.new("cancelled", "stopped while measuring a step"), 0) end
+  return found
+end
+
 return {
   name = "plan",
-  summary = "shapes, parameters and predicted bytes of an experiment or a study",
+  summary = "shapes, parameters, predicted bytes and time of an experiment or a study",
   arguments = { { "EXPERIMENT.lua", "a script that returns an experiment or a study" } },
   options = common.with(common.experiment_options, {
+    { "no-time", nil, "measures no step (a matter of seconds): without the time of a step, an epoch and the run" },
     { "json", nil, "one JSON object" },
   }),
   run = function(given)
@@ -51,7 +61,13 @@ return {
       return say_study(spec, plans)
     end
     local ready = common.prepare(spec, given[1])
-    if given.json then return common.emit(plan.table(spec, ready)) end
+    local measured = not given["no-time"] and function() return measure(spec, ready) end
+    if given.json then
+      local found = plan.table(spec, ready)
+      if measured then found.time = plan.time_table(spec, measured()) end
+      return common.emit(found)
+    end
     print(table.concat(plan.lines(spec, ready), "\n"))
+    if measured then print(table.concat(plan.time_lines(spec, measured()), "\n")) end
   end,
 }

@@ -156,7 +156,9 @@ end
 local function emit_epoch(row, epochs, variant)
   common.emit_line { event = "epoch", variant = variant, epoch = row.epoch, epochs = epochs,
     loss_train = row.loss_train, loss_validation = row.loss_validation, dice_train = row.dice_train,
-    dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds, waiting = row.waiting }
+    dice_validation = row.dice_validation, rate = row.rate, seconds = row.seconds, waiting = row.waiting,
+    cases_per_second = row.cases_per_second, seconds_left = row.seconds_left, scales = row.scales, memory = row.memory,
+    best = row.best, values = row.values }
 end
 
 -- Everything after the script was loaded. Returns the run, or nil and a problem.

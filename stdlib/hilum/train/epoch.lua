@@ -8,6 +8,7 @@ local hooks = require "hilum.train.hooks"
 local notes = require "hilum.train.notes"
 local problem = require "hilum.problem"
 local schedule = require "hilum.schedule"
+local telling = require "hilum.train.telling"
 local trouble = require "hilum.train.trouble"
 local watch = require "hilum.train.watch"
 
@@ -92,23 +93,27 @@ local function one_step(s, at, parts)
   return result
 end
 
--- Trains once through the cases. Returns the mean loss and the last rate, or nil and a problem.
+-- Trains once through the cases. Returns { loss = mean, rate = the last, scales, cases_per_second }, or nil and a
+-- problem.
 local function learn(s, n)
   local batches, gathered = s.feed:order(s.sides.train_cases, n), s.spec.train.accumulate
-  local steps, sum, clipped = #batches // gathered, 0, {}
+  local steps, sum, clipped, scales, start = #batches // gathered, 0, {}, {}, engine.clock()
   for step = 1, steps do
     local parts = table.move(batches, (step - 1) * gathered + 1, step * gathered, 1, {})
     local result, err = one_step(s, { epoch = n, step = step, per_epoch = steps }, parts)
     if not result then return nil, err end
     sum = sum + result.loss
     for place, count in pairs(result.clipped) do clipped[place] = (clipped[place] or 0) + count end
+    telling.add(scales, result)
     s.bar:update("training", s.run.state.step, s.total_steps,
-      string.format("epoch %d/%d  loss %.4f", n, s.spec.train.epochs, result.loss))
+      telling.note(s, n, step / steps, engine.clock() - start, result))
   end
   watch.range(s, n, clipped)
   local lost = trouble.of_weights(s, n, s.rate)
   if lost then return nil, lost end
-  return sum / steps, s.rate
+  for _, one in ipairs(scales) do one.loss = one.loss / steps end
+  return { loss = sum / steps, rate = s.rate, scales = scales,
+    cases_per_second = steps * gathered * s.spec.train.batch / (engine.clock() - start) }
 end
 
 --- Dice and loss of cases as they are; the training's bar stands still and says what is done meanwhile. o, optional:
@@ -132,17 +137,18 @@ end
 --- One epoch: its row of the curves, or nil and a problem.
 function epoch.run(s, n)
   local start, waited = engine.clock(), s.feed.waited
-  local loss, rate = learn(s, n)
-  if not loss then return nil, rate end
+  local learnt, err = learn(s, n)
+  if not learnt then return nil, err end
   local waiting = (s.feed.waited - waited) / (engine.clock() - start)
   s.step:swap_averages() -- back in train.lua, once the best are kept
-  local known, err = epoch.measure(s, "training Dice", s.watched)
+  local known, unknown
+  known, err = epoch.measure(s, "training Dice", s.watched)
   if not known then return nil, err end
-  local unknown
   unknown, err = epoch.measure(s, "validation Dice", s.sides.validation_cases)
   if not unknown then return nil, err end
-  return { epoch = n, loss_train = loss, loss_validation = unknown.loss, dice_train = known.mean,
-    dice_validation = unknown.mean, rate = rate, seconds = engine.clock() - start, waiting = waiting }
+  return { epoch = n, loss_train = learnt.loss, loss_validation = unknown.loss, dice_train = known.mean,
+    dice_validation = unknown.mean, rate = learnt.rate, seconds = engine.clock() - start, waiting = waiting,
+    scales = learnt.scales, cases_per_second = learnt.cases_per_second }
 end
 
 return epoch

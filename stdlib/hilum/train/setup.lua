@@ -13,15 +13,27 @@ local setup = {}
 -- The training Dice is taken from as many training cases as validate, but from at least this many.
 local WATCHED = 32
 
---- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }. Raises where it does
---- not fit into the memory budget.
-function setup.prepare(spec)
+-- The experiment's network and its training step, for images of this size; raises where it does not fit the budget.
+local function trainer_of(spec, size)
   local net = model.new(spec.model, { seed = spec.seed, precision = spec.train.precision })
   local limit = spec.train.memory_gib
   local step, err = net:trainer { loss = spec.loss, optim = spec.optim, batch = spec.train.batch,
-    size = value.plain(spec.data.crop), budget = limit and math.floor(limit * 2 ^ 30),
+    size = size, budget = limit and math.floor(limit * 2 ^ 30),
     average = spec.train.average, accumulate = spec.train.accumulate }
   if not step then error(err, 0) end
+  return net, step
+end
+
+--- Network, step and plan for images of another size than the experiment's.
+function setup.at_size(spec, size)
+  local net, step = trainer_of(spec, size)
+  return net, step, step:plan()
+end
+
+--- The experiment's network, ready to be trained: { net, step, plan = what step:plan() says }. Raises where it does
+--- not fit into the memory budget.
+function setup.prepare(spec)
+  local net, step = trainer_of(spec, value.plain(spec.data.crop))
   local ready = { net = net, step = step, plan = step:plan() }
   local watched = spec.train.guard and guard.new(net, { batch = 1, size = value.plain(spec.data.crop),
     slabs = step.slabs })
@@ -76,11 +88,16 @@ function setup.steps(cases, o)
   return (cases + n - 1) // n
 end
 
+--- Of how many training cases the Dice is told.
+function setup.watched_count(training, validation)
+  return math.min(training, math.max(WATCHED, validation))
+end
+
 --- A seeded choice of training cases, whose Dice is told after each epoch.
 function setup.watched(sides, seed)
   local cases = table.move(sides.train_cases, 1, #sides.train_cases, 1, {})
   split.shuffle(cases, seed, "watch", 0)
-  local n = math.min(#cases, math.max(WATCHED, #sides.validation_cases))
+  local n = setup.watched_count(#cases, #sides.validation_cases)
   local chosen = table.move(cases, 1, n, 1, {})
   table.sort(chosen)
   return chosen
