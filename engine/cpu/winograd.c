@@ -9,7 +9,12 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, NUMBERS = ALIGNMENT / sizeof(float), POINTS = HL_SEEN * HL_SEEN };
+enum {
+  MOST_LANES = 16,
+  ALIGNMENT = 64,
+  NUMBERS = ALIGNMENT / sizeof(float),
+  POINTS = HL_SEEN * HL_SEEN
+};
 
 /* ---- the plan of a convolution ---- */
 
@@ -49,8 +54,10 @@ static void divide(hl_winograd_job *j, bool products) {
 /* From x to y, or from dy to dx with the kernel turned around. Products are those of x and y. */
 static hl_winograd_job job_of(const hl_convolution *c) {
   bool back = c->kind == HL_CONV_GRAD_INPUT;
-  hl_winograd_job j = {
-      .lanes = kernels()->lanes, .in = back ? c->out : c->in, .out = back ? c->in : c->out};
+  hl_winograd_job j = {.half = c->dtype == HL_BF16,
+                       .lanes = kernels()->lanes,
+                       .in = back ? c->out : c->in,
+                       .out = back ? c->in : c->out};
   memcpy(j.from, back ? c->y : c->x, sizeof j.from);
   memcpy(j.to, back ? c->x : c->y, sizeof j.to);
   for (int i = 0; i < 3; i++) j.padding[i] = back ? HL_TAPS - 1 - c->padding[i] : c->padding[i];
@@ -74,8 +81,14 @@ static int64_t weight_numbers(const hl_winograd_job *j) {
   return POINTS * j->blocks * j->units * HL_TAPS * j->lanes;
 }
 
+/* All lanes are channels, whatever their number. */
+static bool fills(int64_t channels) {
+  return channels == 4 || channels == 8 || channels % MOST_LANES == 0;
+}
+
 bool hl_winograd_can(const hl_convolution *c) {
-  if (c->dtype != HL_F32 || c->groups != 1) return false;
+  if ((c->dtype != HL_F32 && c->dtype != HL_BF16) || c->groups != 1) return false;
+  if (c->dtype == HL_BF16 && !(fills(c->in) && fills(c->out))) return false;
   for (int i = 0; i < 3; i++)
     if (c->kernel[i] != HL_TAPS || c->stride[i] != 1 || c->dilation[i] != 1 || c->padding[i] > 2 ||
         c->far[i] > 2)
@@ -93,21 +106,31 @@ static double useful(const int64_t size[3], int64_t channels) {
   return (double)(size[0] * size[1]) / tiles * (double)channels / (double)filled;
 }
 
+/* Are there few enough channels for the voxels? Of bf16, processors multiply twice as many numbers
+ * or more: there few channels pay. Products have as many sums as weights at 36 points, which must
+ * stay in the caches and be worth adding up. */
+static bool pays(const hl_convolution *c, int64_t voxels) {
+  enum { HALF_RESULT = 4 * 8, HALF_GRADIENT = 8 * 8 };
+  enum { SUMS = 48 * 48, LEAST = 1728, PER_CHANNEL = 256 };
+  int64_t pairs = c->in * c->out, wider = c->in > c->out ? c->in : c->out;
+  int64_t half = c->kind == HL_CONV_FORWARD ? HALF_RESULT : HALF_GRADIENT;
+  if (c->dtype == HL_BF16 && pairs > half) return false;
+  if (c->kind != HL_CONV_GRAD_WEIGHT) return true;
+  return pairs <= SUMS && voxels >= LEAST && voxels >= PER_CHANNEL * wider;
+}
+
 /* Measured beside oneDNN (docs/performance.md): faster from 2 channels of the source and 8×8×8
- * voxels on, unless nearly half of the work is for nothing. Products are, up to 48 channels, while
- * there are many more of them than sums. */
+ * voxels on, unless nearly half of the work is for nothing. */
 bool hl_winograd_takes(const hl_convolution *c) {
-  enum { SOURCE = 2, VOXELS = 512, SUMS = 48 * 48, VOXELS_OF_PRODUCTS = 1728, PER_CHANNEL = 256 };
+  enum { SOURCE = 2, VOXELS = 512 };
   static const double wanted = 0.6;
   if (!hl_winograd_can(c) || hl_isa() == HL_ISA_NONE) return false;
-  bool back = c->kind == HL_CONV_GRAD_INPUT, products = c->kind == HL_CONV_GRAD_WEIGHT;
+  bool back = c->kind == HL_CONV_GRAD_INPUT;
   const int64_t *size = back ? c->x : c->y;
   int64_t source = back ? c->out : c->in, result = back ? c->in : c->out;
-  int64_t voxels = size[0] * size[1] * size[2], wider = source > result ? source : result;
+  int64_t voxels = size[0] * size[1] * size[2];
   if (source < SOURCE || voxels < VOXELS || useful(size, result) < wanted) return false;
-  voxels *= c->n;
-  return !products ||
-         (source * result <= SUMS && voxels >= VOXELS_OF_PRODUCTS && voxels >= PER_CHANNEL * wider);
+  return pays(c, voxels * c->n);
 }
 
 static int64_t group_count(const hl_convolution *c, const hl_winograd_job *j) {
@@ -158,8 +181,6 @@ static const float points[HL_SEEN][HL_TAPS] = {
 #undef AT
 #undef SQUARE
 };
-
-enum { MOST_LANES = 16 };
 
 typedef struct weights {
   const hl_winograd_job *j;

@@ -1,13 +1,13 @@
 /* Convolution 3×3×3 of stride 1 by our own kernels: Winograd's F(4,3) along z and y, directly along
- * x, in f32. A quarter of the plain convolution's multiplications, lanes filled from 4 channels on.
- * Errors are a few 1e-6 of the largest result. */
+ * x. Images are f32 or bf16, all arithmetic is f32. A quarter of the plain convolution's
+ * multiplications, lanes filled from 4 channels on. Errors are a few 1e-6 of the largest result. */
 #ifndef HILUM_CPU_WINOGRAD_H
 #define HILUM_CPU_WINOGRAD_H
 
 #include "convolution.h"
 
-/* Can it be computed so at all? f32 images, one group, kernel 3, stride and dilation 1, at most two
- * zeros of padding. */
+/* Can it be computed so at all? One group, kernel 3, stride and dilation 1, at most two zeros of
+ * padding; in bf16 with 4, 8 or a multiple of 16 channels on both sides. */
 bool hl_winograd_can(const hl_convolution *c);
 /* Is it also the faster way? By a fixed table of channels and sizes, so that bits repeat. */
 bool hl_winograd_takes(const hl_convolution *c);

@@ -214,9 +214,30 @@ static void finish_row(float *to, const float *from, const float *bias, bool add
   }
 }
 
-static void finish(const group *g, const float *from, float *to) {
+static void finish_half(uint16_t *to, const float *from, const float *bias, bool add, int64_t n) {
+  int64_t i = 0;
+  for (; n - i >= LANES; i += LANES) {
+    vec v = load(from + i);
+    if (bias != NULL) v += load(bias + i);
+    if (add) v += load_image(to, i, true);
+    store_half(to + i, v);
+  }
+  for (; i < n; i++) {
+    float v = from[i];
+    if (bias != NULL) v += bias[i];
+    to[i] = hl_bf16_round(add ? hl_bf16_widen(to[i]) + v : v);
+  }
+}
+
+/* A row of the result, from number `at` of the image on. */
+static void finish(const group *g, const float *from, int64_t at) {
   const hl_winograd_job *j = g->j;
   const float *bias = j->bias != NULL ? g->biases : NULL;
+  float *to = j->half ? NULL : (float *)j->result + at;
+  if (j->half) {
+    finish_half((uint16_t *)j->result + at, from, bias, j->add, g->width * j->out);
+    return;
+  }
   if (j->out == j->out_filled) {
     finish_row(to, from, bias, j->add, g->width * j->out);
     return;
@@ -227,24 +248,24 @@ static void finish(const group *g, const float *from, float *to) {
 
 static void gather_along_z(const group *g) {
   const hl_winograd_job *j = g->j;
-  bool straight = j->out == j->out_filled && j->bias == NULL && !j->add;
+  bool straight = j->out == j->out_filled && j->bias == NULL && !j->add && !j->half;
   int64_t row = most(j->spread_row, j->gathered_row), count = least(HL_TILE, j->to[0] - g->z);
   int64_t rows = least(g->tiles * HL_TILE, j->to[1] - g->y);
   for (int64_t x = 0; j->bias != NULL && x < g->width; x++)
     memcpy(g->biases + x * j->out, j->bias, (size_t)j->out * sizeof(float));
   for (int64_t r = 0; r < rows; r++) {
     const float *from[HL_SEEN];
-    float *to[HL_TILE], *end[HL_TILE] = {0};
+    float *to[HL_TILE];
+    int64_t at[HL_TILE];
     for (int k = 0; k < HL_SEEN; k++)
       from[k] = g->gathered + (k * g->tiles * HL_TILE + r) * j->gathered_row;
     for (int k = 0; k < HL_TILE; k++) {
       int64_t z = g->z + k, line = ((g->n * j->to[0] + z) * j->to[1] + g->y + r) * j->to[2] + g->x;
-      to[k] = g->plain + k * row;
-      if (k < count) end[k] = j->result + line * j->out;
-      if (k < count && straight) to[k] = end[k];
+      at[k] = line * j->out;
+      to[k] = k < count && straight ? (float *)j->result + at[k] : g->plain + k * row;
     }
     gather_rows(from, to, g->width * j->out_filled);
-    for (int64_t k = 0; k < count && !straight; k++) finish(g, to[k], end[k]);
+    for (int64_t k = 0; k < count && !straight; k++) finish(g, to[k], at[k]);
   }
 }
 

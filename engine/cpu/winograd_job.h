@@ -33,9 +33,10 @@ typedef struct hl_winograd_job {
   int64_t width, tiles;               /* a group: voxels along x, tiles along y, one tile along z */
   int64_t groups[3];                  /* along each axis; times images: all of them */
   int64_t spread_row, gathered_row;   /* distances of rows in scratch */
-  const float *source;                /* [n][z][y][x][in] */
-  const float *other;                 /* of products: [n][z][y][x][out] */
-  float *result;                      /* [n][z][y][x][out] */
+  bool half;                          /* images are bf16, not f32; then all channels are filled */
+  const void *source;                 /* [n][z][y][x][in] */
+  const void *other;                  /* of products: [n][z][y][x][out] */
+  void *result;                       /* [n][z][y][x][out] */
   const float *weight;                /* [36][blocks][units][3][lanes] */
   const float *bias;                  /* [out], or NULL */
   bool add;                           /* to what the result holds */

@@ -10,6 +10,8 @@
 
 #include "winograd_job.h"
 
+#include <hilum/bf16.h>
+
 #include <string.h>
 #if LANES == 16
 #include <immintrin.h>
@@ -44,6 +46,34 @@ INLINE vec load(const float *p) {
 }
 INLINE void store(float *p, vec v) {
   memcpy(p, &v, sizeof v);
+}
+
+/* bf16 is the upper half of an f32. */
+typedef uint16_t halves __attribute__((vector_size(LANES * sizeof(uint16_t))));
+typedef uint32_t words __attribute__((vector_size(LANES * sizeof(uint32_t))));
+
+/* Numbers i … of a row of an image. `half` is a constant where this is inlined. */
+INLINE vec load_image(const void *row, int64_t i, bool half) {
+  halves narrow;
+  vec v;
+  if (!half) return load((const float *)row + i);
+  memcpy(&narrow, (const uint16_t *)row + i, sizeof narrow);
+  words wide = __builtin_convertvector(narrow, words) << 16;
+  memcpy(&v, &wide, sizeof v);
+  return v;
+}
+INLINE float number_of_image(const void *row, int64_t i, bool half) {
+  return half ? hl_bf16_widen(((const uint16_t *)row)[i]) : ((const float *)row)[i];
+}
+
+/* Rounded as hl_bf16_round does. */
+INLINE void store_half(uint16_t *p, vec v) {
+  words w;
+  memcpy(&w, &v, sizeof w);
+  words nan = (words)(v != v), kept = (w >> 16) | 0x40;
+  words rounded = (w + 0x7fff + ((w >> 16) & 1)) >> 16;
+  halves narrow = __builtin_convertvector((nan & kept) | (~nan & rounded), halves);
+  memcpy(p, &narrow, sizeof narrow);
 }
 
 /* `split` neighbouring numbers, over and over. */
@@ -153,15 +183,17 @@ static void refill(const float *from, int64_t has, float *to, int64_t filled, in
 
 /* `count` rows along z from (z, y, x) on: in the image, or filled up in `plain`, or zeros where
  * there is no such row. */
-static void find_rows(const group *g, const float *image, const int64_t size[3], int64_t channels,
+static void find_rows(const group *g, const void *image, const int64_t size[3], int64_t channels,
                       int64_t filled, const int64_t at[3], int64_t voxels, int count, float *plain,
-                      const float **rows) {
+                      const void **rows) {
   int64_t row = most(g->j->spread_row, g->j->gathered_row);
   for (int k = 0; k < count; k++) {
     int64_t z = at[0] + k;
     rows[k] = g->nothing;
     if (z < 0 || z >= size[0] || at[1] < 0 || at[1] >= size[1]) continue;
-    rows[k] = image + (((g->n * size[0] + z) * size[1] + at[1]) * size[2] + at[2]) * channels;
+    int64_t line = ((g->n * size[0] + z) * size[1] + at[1]) * size[2] + at[2];
+    size_t number = g->j->half ? sizeof(uint16_t) : sizeof(float);
+    rows[k] = (const char *)image + (size_t)(line * channels) * number;
     if (channels == filled) continue;
     refill(rows[k], channels, plain + k * row, filled, voxels);
     rows[k] = plain + k * row;
@@ -170,13 +202,14 @@ static void find_rows(const group *g, const float *image, const int64_t size[3],
 
 /* n numbers of 6 rows (y) of 6 (z) to the 36 points of both; rows of the result are `step` apart.
  */
-static void spread_tile(const float *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n) {
+INLINE void spread_tile(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n,
+                        bool half_image) {
   int64_t i = 0;
   for (; n - i >= LANES; i += LANES) {
     vec half[HL_SEEN][HL_SEEN];
     for (int y = 0; y < HL_SEEN; y++) {
       vec d[HL_SEEN], v[HL_SEEN];
-      for (int z = 0; z < HL_SEEN; z++) d[z] = load(from[y][z] + i);
+      for (int z = 0; z < HL_SEEN; z++) d[z] = load_image(from[y][z], i, half_image);
       spread_vec(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
@@ -191,7 +224,7 @@ static void spread_tile(const float *from[HL_SEEN][HL_SEEN], float *to, int64_t 
     float half[HL_SEEN][HL_SEEN];
     for (int y = 0; y < HL_SEEN; y++) {
       float d[HL_SEEN], v[HL_SEEN];
-      for (int z = 0; z < HL_SEEN; z++) d[z] = from[y][z][i];
+      for (int z = 0; z < HL_SEEN; z++) d[z] = number_of_image(from[y][z], i, half_image);
       spread_float(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
@@ -203,6 +236,13 @@ static void spread_tile(const float *from[HL_SEEN][HL_SEEN], float *to, int64_t 
   }
 }
 
+static void spread_whole(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n) {
+  spread_tile(from, to, step, n, false);
+}
+static void spread_half(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n) {
+  spread_tile(from, to, step, n, true);
+}
+
 /* The source of a group at the points of z and y, with zeros around the image. */
 static void spread(const group *g) {
   const hl_winograd_job *j = g->j;
@@ -211,7 +251,7 @@ static void spread(const group *g) {
   int64_t row = most(j->spread_row, j->gathered_row);
   if (last < first) last = first;
   for (int64_t t = 0; t < g->tiles; t++) {
-    const float *from[HL_SEEN][HL_SEEN];
+    const void *from[HL_SEEN][HL_SEEN];
     float *to = g->point + t * j->spread_row;
     for (int k = 0; k < HL_SEEN; k++) {
       const int64_t at[3] = {g->z - j->padding[0], g->y + t * HL_TILE + k - j->padding[1],
@@ -223,7 +263,10 @@ static void spread(const group *g) {
       memset(to + k * step, 0, (size_t)(first * channels) * sizeof *to);
       memset(to + k * step + last * channels, 0, (size_t)((voxels - last) * channels) * sizeof *to);
     }
-    spread_tile(from, to + first * channels, step, (last - first) * channels);
+    if (j->half)
+      spread_half(from, to + first * channels, step, (last - first) * channels);
+    else
+      spread_whole(from, to + first * channels, step, (last - first) * channels);
   }
 }
 

@@ -19,13 +19,14 @@ EXPAND(float)
 
 /* n numbers of 4 rows (y) of 4 (z) to the 36 points of both; rows of the result are `step` apart.
  */
-static void expand_tile(const float *from[HL_TILE][HL_TILE], float *to, int64_t step, int64_t n) {
+INLINE void expand_tile(const void *from[HL_TILE][HL_TILE], float *to, int64_t step, int64_t n,
+                        bool half_image) {
   int64_t i = 0;
   for (; n - i >= LANES; i += LANES) {
     vec half[HL_SEEN][HL_TILE];
     for (int y = 0; y < HL_TILE; y++) {
       vec d[HL_TILE], v[HL_SEEN];
-      for (int z = 0; z < HL_TILE; z++) d[z] = load(from[y][z] + i);
+      for (int z = 0; z < HL_TILE; z++) d[z] = load_image(from[y][z], i, half_image);
       expand_vec(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
@@ -40,7 +41,7 @@ static void expand_tile(const float *from[HL_TILE][HL_TILE], float *to, int64_t 
     float half[HL_SEEN][HL_TILE];
     for (int y = 0; y < HL_TILE; y++) {
       float d[HL_TILE], v[HL_SEEN];
-      for (int z = 0; z < HL_TILE; z++) d[z] = from[y][z][i];
+      for (int z = 0; z < HL_TILE; z++) d[z] = number_of_image(from[y][z], i, half_image);
       expand_float(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
@@ -52,6 +53,13 @@ static void expand_tile(const float *from[HL_TILE][HL_TILE], float *to, int64_t 
   }
 }
 
+static void expand_whole(const void *from[HL_TILE][HL_TILE], float *to, int64_t step, int64_t n) {
+  expand_tile(from, to, step, n, false);
+}
+static void expand_half(const void *from[HL_TILE][HL_TILE], float *to, int64_t step, int64_t n) {
+  expand_tile(from, to, step, n, true);
+}
+
 /* The other image of a group at the points of z and y, with two voxels of zeros behind it along x.
  */
 static void expand(const group *g, float *to) {
@@ -59,7 +67,7 @@ static void expand(const group *g, float *to) {
   int64_t channels = j->out_filled, step = g->tiles * j->gathered_row;
   int64_t row = most(j->spread_row, j->gathered_row);
   for (int64_t t = 0; t < g->tiles; t++, to += j->gathered_row) {
-    const float *from[HL_TILE][HL_TILE];
+    const void *from[HL_TILE][HL_TILE];
     for (int k = 0; k < HL_TILE; k++) {
       const int64_t at[3] = {g->z, g->y + t * HL_TILE + k, g->x};
       find_rows(g, j->other, j->to, j->out, channels, at, g->width, HL_TILE,
@@ -67,7 +75,10 @@ static void expand(const group *g, float *to) {
     }
     for (int k = 0; k < HL_SEEN * HL_SEEN; k++)
       memset(to + k * step + g->width * channels, 0, (size_t)(2 * channels) * sizeof *to);
-    expand_tile(from, to, step, g->width * channels);
+    if (j->half)
+      expand_half(from, to, step, g->width * channels);
+    else
+      expand_whole(from, to, step, g->width * channels);
   }
 }
 

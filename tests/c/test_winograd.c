@@ -6,6 +6,7 @@
 #include "isa.h"
 #include "winograd.h"
 
+#include <hilum/bf16.h>
 #include <hilum/parallel.h>
 #include <hilum/rng.h>
 
@@ -42,14 +43,16 @@ static int64_t upto(hl_rng *r, uint32_t most) {
 }
 
 /* Few channels mostly, all numbers of them; larger images where they are few. */
-static void draw(hl_convolution *c, hl_rng *r, hl_conv_kind kind) {
+static void draw(hl_convolution *c, hl_rng *r, hl_conv_kind kind, hl_dtype type) {
   static const uint32_t channels[] = {4, 8, 16, 33, 64, 128};
   uint32_t most = channels[hl_rng_below(r, 6)];
-  *c = (hl_convolution){.kind = kind, .dtype = HL_F32, .groups = 1};
+  *c = (hl_convolution){.kind = kind, .dtype = type, .groups = 1};
   c->bias = kind == HL_CONV_FORWARD && hl_rng_below(r, 2) == 0;
   c->n = upto(r, 2);
   c->in = hl_rng_below(r, 2) == 0 ? most : upto(r, most);
   c->out = hl_rng_below(r, 2) == 0 ? most : upto(r, most);
+  if (type == HL_BF16) c->in = (int64_t)4 << hl_rng_below(r, 4);
+  if (type == HL_BF16) c->out = (int64_t)4 << hl_rng_below(r, 4);
   for (int i = 0; i < 3; i++) {
     c->kernel[i] = 3;
     c->stride[i] = c->dilation[i] = 1;
@@ -97,16 +100,22 @@ static void expect(const trial *t) {
     }
 }
 
-static trial begin(hl_conv_kind kind, uint32_t number) {
-  hl_rng r = hl_rng_stream(4, "winograd", (uint32_t)kind, number);
+static void round_numbers(float *p, int64_t n) {
+  for (int64_t i = 0; i < n; i++) p[i] = hl_bf16_widen(hl_bf16_round(p[i]));
+}
+
+static trial begin(hl_conv_kind kind, hl_dtype type, uint32_t number) {
+  hl_rng r = hl_rng_stream(4, "winograd", 2 * (uint32_t)kind + (type == HL_BF16), number);
   trial t = {0};
-  draw(&t.c, &r, kind);
+  draw(&t.c, &r, kind, type);
   const hl_convolution *c = &t.c;
   t.n_x = c->n * c->in * c->x[0] * c->x[1] * c->x[2];
   t.n_y = c->n * c->out * c->y[0] * c->y[1] * c->y[2];
   t.n_weight = c->out * c->in * TAPS;
   t.x = normal(t.n_x, &r);
   t.y = normal(t.n_y, &r);
+  if (type == HL_BF16) round_numbers(t.x, t.n_x);
+  if (type == HL_BF16) round_numbers(t.y, t.n_y);
   t.weight = normal(t.n_weight, &r);
   t.bias = normal(c->out, &r);
   t.result = kind == HL_CONV_FORWARD ? t.y : kind == HL_CONV_GRAD_INPUT ? t.x : t.weight;
@@ -123,6 +132,23 @@ static void end(trial *t) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
+static void *narrowed(const float *p, int64_t n) {
+  uint16_t *half = room((size_t)n * sizeof *half);
+  hl_bf16_round_all(half, p, n);
+  return half;
+}
+
+/* The images of t in bf16 and back. */
+static hl_status run_half(const trial *t, float *bias, void *work, hl_err *e) {
+  void *x = narrowed(t->x, t->n_x), *y = narrowed(t->y, t->n_y);
+  hl_status s = hl_winograd_run(&t->c, x, t->weight, bias, y, work, e);
+  hl_bf16_widen_all(t->x, x, t->n_x);
+  hl_bf16_widen_all(t->y, y, t->n_y);
+  free(x);
+  free(y);
+  return s;
+}
+
 /* With exactly the scratch that was asked for. */
 static hl_status compute(const trial *t, int threads, hl_err *e) {
   size_t bytes;
@@ -130,30 +156,36 @@ static hl_status compute(const trial *t, int threads, hl_err *e) {
   memcpy(t->result, t->before, (size_t)t->n_result * sizeof(float));
   HL_TRY(hl_winograd_workspace(&t->c, &bytes, e));
   void *work = room(bytes);
-  hl_status s =
-      hl_winograd_run(&t->c, t->x, t->weight, t->c.bias != 0 ? t->bias : NULL, t->y, work, e);
+  float *bias = t->c.bias != 0 ? t->bias : NULL;
+  hl_status s = t->c.dtype == HL_BF16
+                    ? run_half(t, bias, work, e)
+                    : hl_winograd_run(&t->c, t->x, t->weight, bias, t->y, work, e);
   free(work);
   return s;
 }
 
+/* Beside what rounding a result to bf16 alone may bring, half a unit of its 8 bits. */
 static double worst_error(const trial *t) {
   double worst = 0, largest = 0;
+  bool rounded = t->c.dtype == HL_BF16 && t->c.kind != HL_CONV_GRAD_WEIGHT;
   for (int64_t i = 0; i < t->n_result; i++) {
     double error = fabs((double)t->result[i] - t->expected[i]);
+    if (rounded) error -= 0x1p-8 * fabs(t->expected[i]);
+    if (rounded && error < 0) error = 0;
     if (!(error <= worst)) worst = error;
     if (fabs(t->expected[i]) > largest) largest = fabs(t->expected[i]);
   }
   return worst / largest;
 }
 
-static double check(hl_conv_kind kind, uint32_t number) {
+static double check(hl_conv_kind kind, hl_dtype type, uint32_t number) {
   static const char *const names[] = {"result", "gradient of the input", "gradient of the weight"};
-  trial t = begin(kind, number);
+  trial t = begin(kind, type, number);
   hl_err e = {0};
   const hl_convolution *c = &t.c;
   expect(&t);
-  succeeds(compute(&t, 2, &e), &e, "%s of %d images, %d to %d channels", names[kind], (int)c->n,
-           (int)c->in, (int)c->out);
+  succeeds(compute(&t, 2, &e), &e, "%s of %d images in %s, %d to %d channels", names[kind],
+           (int)c->n, hl_dtype_name(type), (int)c->in, (int)c->out);
   double error = worst_error(&t);
   ok(error <= tolerance, "size %d×%d×%d, padding %d%d%d, %d%d%d%s%s: error %.1e", (int)c->x[0],
      (int)c->x[1], (int)c->x[2], (int)c->padding[0], (int)c->padding[1], (int)c->padding[2],
@@ -173,7 +205,7 @@ static double check(hl_conv_kind kind, uint32_t number) {
 static void check_refusals(void) {
   hl_rng r = hl_rng_stream(4, "refusals", 0, 0);
   hl_convolution good, c;
-  draw(&good, &r, HL_CONV_FORWARD);
+  draw(&good, &r, HL_CONV_FORWARD, HL_F32);
   ok(hl_winograd_can(&good), "3×3×3 can be computed");
   c = good, c.kernel[0] = 1, ok(!hl_winograd_can(&c), "kernel 1×3×3 cannot");
   c = good, c.stride[2] = 2, ok(!hl_winograd_can(&c), "stride 2 cannot");
@@ -181,6 +213,7 @@ static void check_refusals(void) {
   c = good, c.padding[1] = 3, ok(!hl_winograd_can(&c), "padding 3 cannot");
   c = good, c.groups = 2, ok(!hl_winograd_can(&c), "groups cannot");
   c = good, c.dtype = HL_F64, ok(!hl_winograd_can(&c), "f64 cannot");
+  c = good, c.dtype = HL_BF16, c.in = 6, ok(!hl_winograd_can(&c), "bf16 of 6 channels cannot");
 }
 
 int main(void) {
@@ -192,8 +225,10 @@ int main(void) {
   double worst = 0;
   check_refusals();
   for (uint32_t i = 0; i < TRIALS; i++)
-    for (int kind = HL_CONV_FORWARD; kind <= HL_CONV_GRAD_WEIGHT; kind++)
-      worst = fmax(worst, check((hl_conv_kind)kind, i));
+    for (int kind = HL_CONV_FORWARD; kind <= HL_CONV_GRAD_WEIGHT; kind++) {
+      worst = fmax(worst, check((hl_conv_kind)kind, HL_F32, i));
+      if (i % 3 == 0) worst = fmax(worst, check((hl_conv_kind)kind, HL_BF16, i));
+    }
   tap_diag("worst error: %.1e of the largest number", worst);
   return tap_done();
 }
