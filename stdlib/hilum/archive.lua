@@ -385,11 +385,12 @@ function archive.summary(run)
   local state, provenance, split = fields(run.state), fields(run.provenance), fields(run.split)
   return {
     name = run.name, seed = run.seed, parameters = run.parameters, epochs = state.epoch,
-    finished = state.finished, created = provenance.created, versions = provenance.versions,
+    finished = state.finished, stopped = state.stopped, created = provenance.created, versions = provenance.versions,
     host = provenance.host, cpu = provenance.cpu, threads = provenance.threads, platform = provenance.platform,
     patients = run.split and { train = count(split.train), validation = count(split.validation) },
     cases = count(run.cases), data = run.data, metrics = run.metrics, interreader = run.interreader,
-    memory = run.memory, evaluation = run.evaluation,
+    memory = run.memory, checkpoints = state.epoch and { last = state.epoch, best = state.best_epoch } or nil,
+    evaluation = run.evaluation,
     results = archive.results(run),
   }
 end
@@ -432,10 +433,11 @@ end
 function archive.describe(run)
   local s = archive.summary(run)
   local r, data, agreement, memory = s.results, fields(s.data), fields(s.interreader), fields(s.memory)
+  local checkpoints = fields(s.checkpoints)
   local lines = {
     { "experiment", joined(said("%s", s.name), said("seed %s", s.seed)) },
     { "state", joined(s.finished == true and "finished" or s.finished == false and "not finished" or nil,
-      said("%d epochs", s.epochs)) },
+      said("%d epochs", s.epochs), said("stopped by the hook %s", s.stopped)) },
     { "data", joined(said("%d cases", s.cases), s.patients and said("%d patients train, %d validate",
       s.patients.train, s.patients.validation), said("sha256 %.16s", data.hash)) },
     { "protocol", type(data.protocol) == "string" and data.protocol or nil },
@@ -446,6 +448,8 @@ function archive.describe(run)
     { "  best", dice_text(r.best) },
     { "Dice, training", dice_text(r.train) },
     { "  between readers", said("%.3f", agreement.mean) },
+    { "checkpoints", joined(said("last: epoch %d, with the optimiser", checkpoints.last),
+      said("best: epoch %d, weights alone", checkpoints.best)) },
   }
   add_metrics(lines, s.metrics)
   for _, line in ipairs {

@@ -94,6 +94,9 @@ for name, tensor in pairs(run.weights.last) do
   t.ok(back.weights.last[name]:raw() == tensor:raw(), "and the weights: " .. name)
 end
 
+t.like(archive.describe(back), "checkpoints +last: epoch 4, with the optimiser, best: epoch " .. run.state.best_epoch,
+  "and says which weights it has")
+
 -- ---- the same again is the same ----
 
 local again = start(spec_of(), "b.h5")
