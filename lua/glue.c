@@ -166,6 +166,7 @@ int luaopen_hilum_engine(lua_State *L) {
   hll_open_warp(L);
   hll_open_store(L);
   hll_open_files(L);
+  hll_open_limit(L);
   hll_open_apart(L);
   hll_open_workers(L);
   hll_open_data(L);

@@ -62,6 +62,7 @@ void hll_open_image(lua_State *L);
 void hll_open_warp(lua_State *L);
 void hll_open_store(lua_State *L);
 void hll_open_files(lua_State *L);
+void hll_open_limit(lua_State *L);
 void hll_open_apart(lua_State *L);
 void hll_open_workers(lua_State *L);
 void hll_open_data(lua_State *L);

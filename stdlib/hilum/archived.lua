@@ -1,8 +1,9 @@
 -- From an archive back to what can be used: the experiment as a value, its network with the weights of a run.
 --
--- An archive may come from a stranger: its program sees the constructors of values and nothing else, and does not run
--- for long.
+-- An archive may come from a stranger: its program sees the constructors of values and nothing else, and neither runs
+-- for long nor takes much memory.
 
+local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
 local loss = require "hilum.loss"
 local metric = require "hilum.metric"
@@ -15,6 +16,7 @@ local value = require "hilum.value"
 local archived = {}
 
 local MOST_CALLS = 200 -- of the watch, ten thousand lines each
+local MOST_BYTES = 1 << 28 -- of Lua's memory
 
 -- The constructors among the functions of a table.
 local function constructors(t)
@@ -67,8 +69,9 @@ function archived.experiment(run, path)
   if not chunk then
     return nil, problem.new(err.code, string.format("%s: its experiment is no program: %s", path, err.message))
   end
-  local fine, found = pcall(schema.gather, problem.watch, limited(), chunk)
+  local fine, found = pcall(engine.within, MOST_BYTES, schema.gather, problem.watch, limited(), chunk)
   if not fine then
+    if found == "not enough memory" then found = problem.new("limit", "it takes too much memory") end
     found = problem.of(found)
     return nil, problem.new(found.code, string.format("%s: its experiment cannot be built: %s", path, found.message))
   end

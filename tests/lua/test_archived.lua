@@ -38,6 +38,8 @@ refused("return io.open '/etc/passwd'", "made of 'io', which is not part of this
 refused("return require 'os'", "needs the module 'os'", "another module")
 refused("return my.layer {}", "made of 'my'", "layers of one's own")
 refused("while true do end", "runs for too long", "a loop without an end")
+refused("return { (\"x\"):rep(1 << 30) }", "takes too much memory", "a text of a gibibyte")
+refused("local s = \"x\" for _ = 1, 60 do s = s .. s end return s", "takes too much memory", "one that doubles")
 refused("local hl = require 'hilum' return hl.experiment { name = 'x' }", "cannot be built: .*data",
   "half an experiment")
 
