@@ -6,6 +6,7 @@
 -- that are not kept get the probability 0; below the threshold nothing changes.
 
 local engine = require "hilum.engine"
+local map = require "hilum.augment.map"
 local problem = require "hilum.problem"
 local schema = require "hilum.schema"
 
@@ -31,20 +32,15 @@ end
 
 -- ---- the mean over mirrored images ----
 
--- t mirrored along each of the axes: plane by plane into new tensors.
+-- t { 1, 1, z, y, x } mirrored along each of the axes.
 local function mirrored(t, axes)
-  local at = { z = 3, y = 4, x = 5 }
+  if axes == "" then return t end
+  local mirror = map.identity()
   for axis in axes:gmatch "." do
-    local n = t.shape[at[axis]]
-    local out = engine.zeros(t.shape, { dtype = t.dtype, layout = t.layout, category = "data" })
-    for i = 1, n do
-      local to <close> = out:slice(axis, i)
-      local from <close> = t:slice(axis, n + 1 - i)
-      to:copy_(from)
-    end
-    t = out
+    local i = ("zyx"):find(axis, 1, true)
+    mirror.matrix[4 * i - 3], mirror.offset[i] = -1, t.shape[2 + i] - 1
   end
-  return t
+  return engine.warp({ mirror }, { { t, "linear" } })[1] -- voxels are copied as they are
 end
 
 --- All combinations of some axes, "" first: "zx" -> { "", "z", "x", "zx" }.
@@ -56,7 +52,7 @@ function prediction.combinations(axes)
   return list
 end
 
---- The mean of predict(image) over the image { n, 1, z, y, x } mirrored along all combinations of the axes, each
+--- The mean of predict(image) over the image { 1, 1, z, y, x } mirrored along all combinations of the axes, each
 --- mirrored back. predict returns a new probability tensor, or nil and a problem. each, optional, is called with
 --- how many are done and how many there are.
 function prediction.averaged(image, axes, predict, each)
