@@ -89,3 +89,44 @@ bool hl_deal_needs(const hl_vjp *v, int first, int n) {
     if (v->needs[i]) return true;
   return false;
 }
+
+/* ---- narrow images as rows of floats ---- */
+
+enum { BLOCK = 2048 }; /* numbers that are converted at once */
+
+static char *voxels_from(const hl_deal *d, int i, int64_t voxel) {
+  return (char *)d->data[i] + (size_t)(voxel * d->channels[i]) * hl_dtype_size(d->type[i]);
+}
+
+/* Whole voxels of a block, at least one where they are no wider than it. */
+static int64_t rows_at_once(int64_t channels) {
+  return channels < BLOCK ? BLOCK / channels : 1;
+}
+
+void hl_deal_gather_narrow(const hl_deal *d, int i, int64_t voxel, int64_t n, float *rows,
+                           int64_t step) {
+  int64_t channels = d->channels[i], most = rows_at_once(channels);
+  bool straight = step == channels || channels > BLOCK;
+  if (straight) most = step == channels ? n : 1;
+  float block[BLOCK];
+  for (int64_t r = 0; r < n; r += most) {
+    int64_t m = hl_min_i64(most, n - r);
+    float *to = straight ? rows + r * step : block;
+    hl_narrow_widen(d->type[i], to, voxels_from(d, i, voxel + r), m * channels);
+    if (!straight) hl_copy_rows(rows + r * step, step, block, channels, channels, m);
+  }
+}
+
+void hl_deal_scatter_narrow(const hl_deal *d, int i, int64_t voxel, int64_t n, const float *rows,
+                            int64_t step) {
+  int64_t channels = d->channels[i], most = rows_at_once(channels);
+  bool straight = step == channels || channels > BLOCK;
+  if (straight) most = step == channels ? n : 1;
+  float block[BLOCK];
+  for (int64_t r = 0; r < n; r += most) {
+    int64_t m = hl_min_i64(most, n - r);
+    if (!straight) hl_copy_rows(block, channels, rows + r * step, step, channels, m);
+    hl_narrow_round(d->type[i], voxels_from(d, i, voxel + r), straight ? rows + r * step : block,
+                    m * channels);
+  }
+}

@@ -9,6 +9,8 @@
 #include "kernel.h"
 #include "logical.h"
 
+#include <hilum/narrow.h>
+
 #include <string.h>
 
 enum { DEAL_MOST = HL_MAX_PARTS }; /* images on one side */
@@ -51,15 +53,18 @@ typedef struct hl_deal {
   int n;
   int64_t total; /* channels */
   float *data[DEAL_MOST];
+  hl_dtype type[DEAL_MOST];
   int64_t channels[DEAL_MOST];
   int64_t first[DEAL_MOST]; /* channel of the joined images with which each begins */
 } hl_deal;
 
-/* Of f32 images; of others `data` is not what its type says. */
+/* Of f32 images; of narrow ones `data` is not what its C type says: they are gathered and
+ * scattered, or read through hl_deal_fixed. */
 static inline hl_deal hl_deal_of(hl_tensor *const *t, int n) {
   hl_deal d = {.n = n};
   for (int i = 0; i < n; i++) {
     d.data[i] = hl_tensor_data(t[i]);
+    d.type[i] = hl_tensor_desc(t[i])->dtype;
     d.channels[i] = hl_tensor_shape(t[i])->dim[AXIS_C];
     d.first[i] = d.total;
     d.total += d.channels[i];
@@ -91,24 +96,45 @@ static inline void hl_copy_rows(float *restrict to, int64_t to_step, const float
   for (; count > done; done++) hl_copy_rows_of(1, to + done, to_step, from + done, from_step, rows);
 }
 
-/* Voxels [voxel, voxel + n) of the joined images as rows of `step` floats, and back. */
-static inline void hl_deal_gather(const hl_deal *d, int64_t voxel, int64_t n, float *restrict rows,
-                                  int64_t step) {
-  for (int i = 0; i < d->n; i++)
-    hl_copy_rows(rows + d->first[i], step, d->data[i] + voxel * d->channels[i], d->channels[i],
-                 d->channels[i], n);
-}
-
 /* Image i, of fixed-point numbers. */
 static inline int16_t *hl_deal_fixed(const hl_deal *d, int i) {
   return (int16_t *)(void *)d->data[i];
 }
 
+/* Voxels [voxel, voxel + n) of the joined images as rows of `step` floats, and back. Narrow numbers
+ * are widened, and rounded. */
+void hl_deal_gather_narrow(const hl_deal *d, int i, int64_t voxel, int64_t n, float *rows,
+                           int64_t step);
+void hl_deal_scatter_narrow(const hl_deal *d, int i, int64_t voxel, int64_t n, const float *rows,
+                            int64_t step);
+
+static inline void hl_deal_gather(const hl_deal *d, int64_t voxel, int64_t n, float *restrict rows,
+                                  int64_t step) {
+  for (int i = 0; i < d->n; i++) {
+    if (hl_dtype_is_narrow(d->type[i]))
+      hl_deal_gather_narrow(d, i, voxel, n, rows + d->first[i], step);
+    else
+      hl_copy_rows(rows + d->first[i], step, d->data[i] + voxel * d->channels[i], d->channels[i],
+                   d->channels[i], n);
+  }
+}
+
 static inline void hl_deal_scatter(const hl_deal *d, int64_t voxel, int64_t n,
                                    const float *restrict rows, int64_t step) {
-  for (int i = 0; i < d->n; i++)
-    hl_copy_rows(d->data[i] + voxel * d->channels[i], d->channels[i], rows + d->first[i], step,
-                 d->channels[i], n);
+  for (int i = 0; i < d->n; i++) {
+    if (hl_dtype_is_narrow(d->type[i]))
+      hl_deal_scatter_narrow(d, i, voxel, n, rows + d->first[i], step);
+    else
+      hl_copy_rows(d->data[i] + voxel * d->channels[i], d->channels[i], rows + d->first[i], step,
+                   d->channels[i], n);
+  }
+}
+
+/* Is one of them narrow, so that it can only be gathered and scattered? */
+static inline bool hl_deal_any_narrow(const hl_deal *d) {
+  bool any = false;
+  for (int i = 0; i < d->n; i++) any = any || hl_dtype_is_narrow(d->type[i]);
+  return any;
 }
 
 #endif

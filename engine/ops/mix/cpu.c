@@ -201,14 +201,17 @@ static hl_status mix_run(const hl_call *c, hl_tensor *const *in, hl_tensor *cons
   j.grain = grain_of(voxels);
   /* In place, a panel would overwrite what the next one reads. */
   bool one_panel = padded(channels) == panel_lanes(padded(channels));
-  j.gather = j.in.n > 1 || (!one_panel && j.in.data[0] == j.out.data[0]);
-  j.scatter = j.out.n > 1 || padded(channels) != channels;
+  j.gather =
+      j.in.n > 1 || hl_deal_any_narrow(&j.in) || (!one_panel && j.in.data[0] == j.out.data[0]);
+  j.scatter = j.out.n > 1 || hl_deal_any_narrow(&j.out) || padded(channels) != channels;
   hl_parallel_for(voxels, j.grain, range, &j);
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_mix = {
-    .workspace = mix_workspace, .run = mix_run, .takes_fixed = takes_fixed};
+const hl_kernel hl_cpu_mix = {.workspace = mix_workspace,
+                              .run = mix_run,
+                              .takes_bf16 = hl_always_bf16,
+                              .takes_fixed = takes_fixed};
 
 /* ---- gradient of the matrix ---- */
 
@@ -311,11 +314,14 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   j.sums = workspace;
   j.buffers = (float *)(j.sums + j.chunks * step * step);
   j.out = hl_tensor_f32(out[0]);
-  j.gather_x = j.x.n > 1 || step != channels;
-  j.gather_dy = j.dy.n > 1 || step != channels;
+  j.gather_x = j.x.n > 1 || hl_deal_any_narrow(&j.x) || step != channels;
+  j.gather_dy = j.dy.n > 1 || hl_deal_any_narrow(&j.dy) || step != channels;
   hl_parallel_for(voxels, j.grain, grad_range, &j);
   hl_parallel_for(channels, hl_ceil_div(4096, channels), grad_finish, &j);
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_mix_grad_matrix = {.workspace = grad_workspace, .run = grad_run};
+const hl_kernel hl_cpu_mix_grad_matrix = {.workspace = grad_workspace,
+                                          .run = grad_run,
+                                          .takes_bf16 = hl_always_bf16,
+                                          .takes_fixed = hl_always_bf16};
