@@ -89,7 +89,9 @@ end
 
 golden.run {
   topic = "iunet",
-  tolerance = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 1e-3 } },
+  -- Outputs of whole networks in f32: one op's 2e-5 and more, since errors pass through normalisations of few voxels.
+  -- Without fused multiply-adds the loss of `oddpad` is off by 3.3e-5, with oneDNN's convolutions alone by 1.7e-5.
+  tolerance = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 1e-4, grads = 1e-3 } },
   floor = { f32 = network.FLOOR }, -- before an instance norm of two voxels a gradient cancels to 1e-5 of the others
   ops = { iunet = { bind = { x = golden.image }, run = iunet }, channels = channels },
 }
