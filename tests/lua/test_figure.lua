@@ -217,7 +217,7 @@ if has_gnuplot then
   t.ok(svg:find("mean − 1.96 SD", 1, true) and svg:find("mm³", 1, true), "limits and unit")
   t.ok(bytes_of(file "reliability.svg"):find("expected calibration error 0.0544", 1, true), "the error by hand")
   local runs = { run, result_run "b", sample_run(3, "short") }
-  check_files(figure.draw("methods", runs, file "methods"), nil, "methods", 1098)
+  check_files(figure.draw("methods", runs, file "methods"), nil, "methods", 1146)
   svg = bytes_of(file "methods.svg")
   t.ok(svg:find("over-fitting from epoch 15", 1, true), "where it begins")
   t.ok(svg:find("no over-fitting seen", 1, true), "where it does not")

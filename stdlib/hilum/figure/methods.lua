@@ -60,7 +60,7 @@ end
 local function place(tables, f, n)
   local across = math.min(n, MOST_COLUMNS)
   local down = (n + across - 1) // across
-  local width, step, most_left = 250, 330, 92
+  local width, step, most_left = 250, 346, 92
   local page = { width = math.max(most_left + across * step + 16, 900), height = 158 + down * 376 }
   tables.page = { { page.width, page.height, n, f.x0, f.x1, numbers.step(f.x1 - f.x0, 6, 1), f.y0, 1 } }
   tables.panels = {}
