@@ -11,9 +11,12 @@
 -- Problems with files are returned as nil, err; wrong calls raise.
 
 local engine = require "hilum.engine"
+local loose = require "hilum.loose"
 local problem = require "hilum.problem"
 local suggest = require "hilum.suggest"
 local tree = require "hilum.tree"
+
+local fields = loose.fields
 
 local archive = {}
 
@@ -305,11 +308,6 @@ end
 local run_form = form_of(FORMAT, VERSION, "a run", archive.layout)
 
 -- ---- what the curves say ----
-
--- An archive may hold anything: only tables are looked into.
-local function fields(value)
-  return type(value) == "table" and value or {}
-end
 
 -- The last and the best (first of equals) finite value of a column, with their rows.
 local function last_and_best(values)

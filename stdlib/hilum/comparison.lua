@@ -5,19 +5,18 @@
 -- seeds. Differences are taken case by case; what is tested is one number for each patient, the mean over his cases.
 
 local folds = require "hilum.folds"
+local loose = require "hilum.loose"
 local markup = require "hilum.report.markup"
 local problem = require "hilum.problem"
 local results = require "hilum.results"
 local statistics = require "hilum.statistics"
 
+local fields = loose.fields
+
 local comparison = {}
 
 -- Differences within it are a tie: of shares, and of distances in mm.
 comparison.TOLERANCE, comparison.TOLERANCE_MM = 0.01, 0.1
-
-local function fields(value)
-  return type(value) == "table" and value or {}
-end
 
 -- ---- may they be compared? ----
 

@@ -1,13 +1,12 @@
 -- Cross-validation: the folds of one experiment as one run, whose cases are those that validated in each.
 
+local loose = require "hilum.loose"
 local problem = require "hilum.problem"
 local results = require "hilum.results"
 
-local folds = {}
+local fields = loose.fields
 
-local function fields(value)
-  return type(value) == "table" and value or {}
-end
+local folds = {}
 
 -- "fold = 2" of an experiment's split and how many there are; nil without.
 local function fold_of(run)

@@ -4,17 +4,12 @@
 -- Cases of the role "validation" count, those that trained do not.
 
 local froc = require "hilum.froc"
+local loose = require "hilum.loose"
 local statistics = require "hilum.statistics"
 
+local fields, finite = loose.fields, loose.finite
+
 local results = {}
-
-local function finite(x)
-  return type(x) == "number" and x == x and x ~= math.huge and x ~= -math.huge
-end
-
-local function fields(value)
-  return type(value) == "table" and value or {}
-end
 
 results.finite = finite
 

@@ -9,17 +9,16 @@ local dataset = require "hilum.dataset"
 local engine = require "hilum.engine"
 local experiment = require "hilum.experiment"
 local index = require "hilum.study.index"
+local loose = require "hilum.loose"
 local problem = require "hilum.problem"
 local value = require "hilum.value"
+
+local fields = loose.fields
 
 local verify = {}
 
 local SEAL = 101 -- bytes of the line at the end, see docs/archive-format.md
 local CLOSE = 1e-12 -- sums may be taken in another order
-
-local function fields(x)
-  return type(x) == "table" and x or {}
-end
 
 -- A list of findings: add("split", nil or what is wrong, what is told otherwise).
 local function findings()

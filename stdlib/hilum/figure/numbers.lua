@@ -1,16 +1,10 @@
 -- Values from archives, which may hold anything, and round numbers for axes.
 
+local loose = require "hilum.loose"
+
 local numbers = {}
 
---- Whether x is a number that can be drawn.
-function numbers.finite(x)
-  return type(x) == "number" and x == x and x ~= math.huge and x ~= -math.huge
-end
-
---- The value if it is a table, an empty one if not.
-function numbers.fields(value)
-  return type(value) == "table" and value or {}
-end
+numbers.fields, numbers.finite = loose.fields, loose.finite
 
 --- The numbers of a list that may hold anything.
 function numbers.only(list)

@@ -1,17 +1,16 @@
 -- What was done, in words: the protocol of a run, where it comes from, what is not known about it.
 
+local loose = require "hilum.loose"
 local numbers = require "hilum.report.numbers"
 local results = require "hilum.results"
 local split = require "hilum.split"
 local value = require "hilum.value"
 
+local fields = loose.fields
+
 local words = {}
 
 local FEW = 20 -- patients below which intervals of the bootstrap are not to be trusted much
-
-local function fields(x)
-  return type(x) == "table" and x or {}
-end
 
 local function count(x)
   return type(x) == "table" and #x or 0
