@@ -92,4 +92,9 @@ function progress:say(line)
   if self.out then self.out(line) end
 end
 
+--- "1 case", "3 cases".
+function progress.counted(n, word)
+  return string.format("%d %s%s", n, word, n == 1 and "" or "s")
+end
+
 return progress

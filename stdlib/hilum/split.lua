@@ -8,7 +8,10 @@
 
 local engine = require "hilum.engine"
 local problem = require "hilum.problem"
+local progress = require "hilum.progress"
 local schema = require "hilum.schema"
+
+local counted = progress.counted
 
 local split = {}
 
@@ -89,10 +92,6 @@ function split.count(n, rule)
   return math.max(1, math.min(n - 1, math.floor(rule.train * n + 0.5)))
 end
 
-local function plural(n, word)
-  return string.format("%d %s%s", n, word, n == 1 and "" or "s")
-end
-
 local function refuse(text, ...)
   return nil, problem.new("data", string.format(text, ...))
 end
@@ -102,7 +101,7 @@ end
 -- The shuffle deals the patients out like cards, so that the folds differ by one patient at most.
 local function by_fold(patients, rule, seed)
   if #patients < rule.folds then
-    return refuse("the data holds %s: too few for %d folds", plural(#patients, "patient"), rule.folds)
+    return refuse("the data holds %s: too few for %d folds", counted(#patients, "patient"), rule.folds)
   end
   split.shuffle(patients, seed, "split", 0)
   local chosen = {}
@@ -143,7 +142,7 @@ local function by_name(patients, names, where)
     end
   end
   if n == 0 then
-    return refuse("%s: none of its %s is in the data, whose patients are %s, …", where, plural(#names, "name"),
+    return refuse("%s: none of its %s is in the data, whose patients are %s, …", where, counted(#names, "name"),
       patients[1])
   end
   if n == #patients then return refuse("%s: holds all %d patients of the data: none is left to train", where, n) end
@@ -166,7 +165,7 @@ function split.cases(cases, rule, seed)
   local patients = patients_of(cases)
   if #patients < 2 then
     return refuse("the data holds %s of %s; training and validation need at least two patients",
-      plural(#cases, "case"), plural(#patients, "patient"))
+      counted(#cases, "case"), counted(#patients, "patient"))
   end
   local chosen, other = validating(patients, rule, seed)
   if not chosen then return nil, other end

@@ -16,6 +16,8 @@ local train = require "hilum.train"
 local value = require "hilum.value"
 local variants = require "hilum.cli.variants"
 
+local counted = progress.counted
+
 local run = {
   name = "run",
   summary = "trains an experiment and archives everything about it",
@@ -43,10 +45,6 @@ local run = {
 local function reporter(given)
   local silent = given.quiet or given.json
   return progress.new { bar = not silent, out = silent and function() end or nil }
-end
-
-local function counted(n, word)
-  return string.format("%d %s%s", n, word, n == 1 and "" or "s")
 end
 
 local function data_lines(spec, set, sides)

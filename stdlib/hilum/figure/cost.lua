@@ -3,6 +3,7 @@
 local gnuplot = require "hilum.gnuplot"
 local numbers = require "hilum.figure.numbers"
 local problem = require "hilum.problem"
+local statistics = require "hilum.statistics"
 local texts = require "hilum.figure.texts"
 
 local cost = {}
@@ -10,19 +11,12 @@ local cost = {}
 local fields, finite = numbers.fields, numbers.finite
 local ROW = 64 -- pixels
 
-local function median(list)
-  local sorted = table.move(list, 1, #list, 1, {})
-  table.sort(sorted)
-  local n = #sorted
-  return n > 0 and (sorted[(n + 1) // 2] + sorted[n // 2 + 1]) / 2 or nil
-end
-
 local function numbers_of(run, runs)
   local memory = fields(run.memory)
   local function mib(bytes) return finite(bytes) and bytes / 2 ^ 20 or nil end
   return { label = texts.label(run, runs), planned = mib(memory.planned), measured = mib(memory.measured),
     resident = mib(memory.resident), parameters = run.parameters,
-    seconds = median(numbers.only(fields(fields(run.curves).epoch).seconds)) }
+    seconds = statistics.median(numbers.only(fields(fields(run.curves).epoch).seconds)) }
 end
 
 local function add_row(tables, i, n, one, left)

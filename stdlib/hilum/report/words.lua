@@ -2,10 +2,12 @@
 
 local loose = require "hilum.loose"
 local numbers = require "hilum.report.numbers"
+local progress = require "hilum.progress"
 local results = require "hilum.results"
 local split = require "hilum.split"
 local value = require "hilum.value"
 
+local counted = progress.counted
 local fields = loose.fields
 
 local words = {}
@@ -14,10 +16,6 @@ local FEW = 20 -- patients below which intervals of the bootstrap are not to be 
 
 local function count(x)
   return type(x) == "table" and #x or 0
-end
-
-local function plural(n, word)
-  return string.format("%d %s%s", n, word, n == 1 and "" or "s")
 end
 
 -- ---- the protocol ----
@@ -33,10 +31,10 @@ local function one_line(x)
 end
 
 local function training_text(train)
-  local parts = { plural(train.epochs, "epoch"), "batches of " .. train.batch, tostring(train.precision) }
+  local parts = { counted(train.epochs, "epoch"), "batches of " .. train.batch, tostring(train.precision) }
   if train.average then parts[#parts + 1] = "evaluated with a moving average of the weights, " .. train.average end
   if train.patience then
-    parts[#parts + 1] = "ends early after " .. plural(train.patience, "epoch") .. " without gain"
+    parts[#parts + 1] = "ends early after " .. counted(train.patience, "epoch") .. " without gain"
   end
   if train.memory_gib then parts[#parts + 1] = "within " .. train.memory_gib .. " GiB" end
   return table.concat(parts, ", ")
@@ -52,7 +50,7 @@ local function patients_text(run)
   local sides, rows = fields(run.split), results.rows(run)
   local evaluated = run.evaluation ~= nil
   local validate = string.format("%d %s (%s)", count(sides.validation), evaluated and "are evaluated" or "validate",
-    plural(#rows, "case"))
+    counted(#rows, "case"))
   if run.folds then return validate end
   return string.format("%d %s, %s", count(sides.train), evaluated and "trained the network" or "train", validate)
 end
@@ -136,7 +134,7 @@ local function of_patients(add, rows)
   local dice = results.describe(rows, "dice")
   if dice.patients < FEW then
     add("The intervals rest on %s: with fewer than %d they are narrower than they should be.",
-      plural(dice.patients, "patient"), FEW)
+      counted(dice.patients, "patient"), FEW)
   end
   if not dice.readers then
     add("The readers' agreement on these cases is not known: no case has two readers.")
@@ -148,7 +146,7 @@ end
 local function of_masks(add, run, rows)
   local empty = results.empty(rows)
   add("Empty masks: %s, %s. Shares count 1 where both masks are empty and 0 where one is; distances are 0 where both "
-    .. "are and not defined where one is.", plural(empty.truth, "truth"), plural(empty.prediction, "prediction"))
+    .. "are and not defined where one is.", counted(empty.truth, "truth"), counted(empty.prediction, "prediction"))
   local in_mm = false
   for _, metric in ipairs(results.metrics(run)) do in_mm = in_mm or metric.unit == "mm" end
   local sized = false
@@ -164,10 +162,10 @@ local function of_choice(add, run)
     add("The archive does not say whose images trained the network: they may be among these.")
   end
   if count(e.trained) > 0 then
-    add("%s of this data trained the network; their cases count in no mean.", plural(count(e.trained), "patient"))
+    add("%s of this data trained the network; their cases count in no mean.", counted(count(e.trained), "patient"))
   end
   if count(e.chose) > 0 then
-    add("%s of this data chose the best epoch: numbers are a little too good.", plural(count(e.chose), "patient"))
+    add("%s of this data chose the best epoch: numbers are a little too good.", counted(count(e.chose), "patient"))
   end
   if e.other_patients then add("Patients of the same name as some that trained were declared to be others.") end
   if not run.evaluation then
@@ -196,7 +194,7 @@ function words.result(run)
   local d = results.describe(rows, "dice", { median = true })
   if d.count == 0 then return "There are no results of cases." end
   local text = string.format("On %s of %s the mean Dice is %s (95 %% interval %s), the median %s.",
-    plural(d.count, "nodule"), plural(d.patients, "patient"), numbers.value(d.mean), numbers.interval(d.interval),
+    counted(d.count, "nodule"), counted(d.patients, "patient"), numbers.value(d.mean), numbers.interval(d.interval),
     numbers.value(d.median))
   if d.readers then
     text = text .. string.format(" The readers agree with each other at %s on %s of these cases.",
