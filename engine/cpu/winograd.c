@@ -308,6 +308,12 @@ static void do_run(const work *w, int64_t run, float *scratch) {
   int64_t numbers = weight_numbers(w->j);
   float *sum = w->parts != NULL ? w->parts + run * numbers : NULL;
   if (sum != NULL) memset(sum, 0, (size_t)numbers * sizeof *sum);
+  if (w->j->moments != NULL) {
+    int64_t rows[2] = {first / w->j->groups[2], end / w->j->groups[2]}; /* runs are whole rows */
+    int64_t each = hl_winograd_moments(w->j);
+    memset(w->j->moments + rows[0] * each, 0,
+           (size_t)((rows[1] - rows[0]) * each) * sizeof(double));
+  }
   for (int64_t i = first; i < end; i++)
     if (sum != NULL)
       w->kernels->multiply(w->j, i, scratch, sum);
@@ -349,19 +355,69 @@ static void multiply(const hl_convolution *c, hl_winograd_job *j, float *weight,
   hl_parallel_for(j->blocks * j->units, GRAIN, gather_weights, (void *)&s);
 }
 
+static void run(const hl_convolution *c, hl_winograd_job *j, void *x, float *weight, void *y,
+                float *workspace) {
+  bool back = c->kind == HL_CONV_GRAD_INPUT;
+  j->source = back ? y : x;
+  j->result = back ? x : y;
+  j->other = y;
+  j->add = c->add != 0;
+  if (c->kind == HL_CONV_GRAD_WEIGHT)
+    multiply(c, j, weight, workspace);
+  else
+    convolve(c, j, weight, workspace);
+}
+
 hl_status hl_winograd_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
                           void *workspace, hl_err *e) {
   (void)e;
   hl_winograd_job j = job_of(c);
-  bool back = c->kind == HL_CONV_GRAD_INPUT;
-  j.source = back ? y : x;
-  j.result = back ? x : y;
-  j.other = y;
   j.bias = bias;
-  j.add = c->add != 0;
-  if (c->kind == HL_CONV_GRAD_WEIGHT)
-    multiply(c, &j, weight, workspace);
-  else
-    convolve(c, &j, weight, workspace);
+  run(c, &j, x, weight, y, workspace);
+  return HL_OK;
+}
+
+/* ---- with more on the way ---- */
+
+bool hl_winograd_takes_way(const hl_convolution *c) {
+  return fills(c->in) && fills(c->out) && hl_winograd_takes(c);
+}
+
+/* Rows of groups along x: each has moments of its own. */
+static int64_t row_count(const hl_convolution *c, const hl_winograd_job *j) {
+  return c->n * j->groups[0] * j->groups[1];
+}
+
+hl_status hl_winograd_way_workspace(const hl_convolution *c, size_t *bytes, hl_err *e) {
+  HL_TRY(hl_winograd_workspace(c, bytes, e));
+  hl_winograd_job j = job_of(c);
+  if (c->kind == HL_CONV_FORWARD)
+    *bytes += (size_t)(row_count(c, &j) * hl_winograd_moments(&j)) * sizeof(double);
+  return HL_OK;
+}
+
+/* Moments of lanes of rows, in their order, to those of channels of images. */
+static void add_moments(const hl_convolution *c, const hl_winograd_job *j, double *moments) {
+  int64_t each = hl_winograd_moments(j), rows = row_count(c, j) / c->n;
+  memset(moments, 0, (size_t)(c->n * 2 * j->out) * sizeof *moments);
+  for (int64_t row = 0; row < c->n * rows; row++) {
+    const double *from = j->moments + row * each;
+    double *to = moments + row / rows * 2 * j->out;
+    for (int64_t i = 0; i < each; i++)
+      to[i / (each / 2) * j->out + i % (each / 2) % j->out] += from[i];
+  }
+}
+
+hl_status hl_winograd_way_run(const hl_convolution *c, const hl_winograd_way *way, void *x,
+                              float *weight, void *y, void *workspace, hl_err *e) {
+  (void)e;
+  hl_winograd_job j = job_of(c);
+  j.factor = way->factor;
+  j.offset = way->offset;
+  j.slope = way->slope;
+  size_t own = way->moments == NULL ? 0 : (size_t)(row_count(c, &j) * hl_winograd_moments(&j));
+  if (own > 0) j.moments = workspace;
+  run(c, &j, x, weight, y, (float *)(void *)((double *)workspace + own));
+  if (own > 0) add_moments(c, &j, way->moments);
   return HL_OK;
 }

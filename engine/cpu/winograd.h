@@ -17,4 +17,22 @@ HL_MUST_CHECK hl_status hl_winograd_workspace(const hl_convolution *c, size_t *b
 HL_MUST_CHECK hl_status hl_winograd_run(const hl_convolution *c, void *x, float *weight,
                                         float *bias, void *y, void *workspace, hl_err *e);
 
+/* What is done on the way, so that it needs no pass over memory of its own. */
+typedef struct hl_winograd_way {
+  /* The source, f32, is read as leaky_relu(x·factor + offset), each [n][in]; NULL: as it is. */
+  const float *factor, *offset;
+  float slope;     /* of the leaky ReLU, 0 to 1 */
+  double *moments; /* gets what the results of each image and channel, and their squares, add up
+                    * to: [n][2][out]; NULL: not wanted */
+} hl_winograd_way;
+
+/* The same for a convolution that hl_winograd_takes, forward or, without moments, the gradient of
+ * the weight. All lanes are channels: on both sides 4, 8 or a multiple of 16. */
+bool hl_winograd_takes_way(const hl_convolution *c);
+HL_MUST_CHECK hl_status hl_winograd_way_workspace(const hl_convolution *c, size_t *bytes,
+                                                  hl_err *e);
+HL_MUST_CHECK hl_status hl_winograd_way_run(const hl_convolution *c, const hl_winograd_way *way,
+                                            void *x, float *weight, void *y, void *workspace,
+                                            hl_err *e);
+
 #endif

@@ -246,7 +246,39 @@ static void finish(const group *g, const float *from, int64_t at) {
     finish_row(to + x * j->out, from + x * j->out_filled, bias, j->add, j->out);
 }
 
-static void gather_along_z(const group *g) {
+/* Adds n numbers of `count` rows and their squares to the moments: those of neighbouring rows in
+ * f32, from there on in f64. A moment is that of a channel or, where lanes are more than channels,
+ * of a lane. */
+static void add_moments(float *const rows[HL_TILE], int64_t count, int64_t n, int64_t all,
+                        double *moments) {
+  typedef double wide __attribute__((vector_size(LANES * sizeof(double))));
+  int64_t i = 0;
+  for (int64_t c = 0; c < all; c += LANES) {
+    wide total, square;
+    memcpy(&total, moments + c, sizeof total);
+    memcpy(&square, moments + all + c, sizeof square);
+    for (i = c; n - i >= LANES; i += all) {
+      vec sum = {0}, squares = {0};
+      for (int64_t k = 0; k < count; k++) {
+        vec v = load(rows[k] + i);
+        sum += v;
+        squares += v * v;
+      }
+      total += __builtin_convertvector(sum, wide);
+      square += __builtin_convertvector(squares, wide);
+    }
+    memcpy(moments + c, &total, sizeof total);
+    memcpy(moments + all + c, &square, sizeof square);
+  }
+  for (int64_t lane = 0; all == LANES && i < n; i++, lane++)
+    for (int64_t k = 0; k < count; k++) {
+      double v = (double)rows[k][i];
+      moments[lane] += v;
+      moments[all + lane] += v * v;
+    }
+}
+
+static void gather_along_z(const group *g, double *moments) {
   const hl_winograd_job *j = g->j;
   bool straight = j->out == j->out_filled && j->bias == NULL && !j->add && !j->half;
   int64_t row = most(j->spread_row, j->gathered_row), count = least(HL_TILE, j->to[0] - g->z);
@@ -265,6 +297,8 @@ static void gather_along_z(const group *g) {
       to[k] = k < count && straight ? (float *)j->result + at[k] : g->plain + k * row;
     }
     gather_rows(from, to, g->width * j->out_filled);
+    if (moments != NULL)
+      add_moments(to, count, g->width * j->out_filled, hl_winograd_moments(j) / 2, moments);
     for (int64_t k = 0; k < count && !straight; k++) finish(g, to[k], at[k]);
   }
 }
@@ -277,5 +311,6 @@ static void convolve(const hl_winograd_job *j, int64_t number, float *scratch) {
     convolve_rows(&g, zf, kernel);
     gather_along_y(&g, zf);
   }
-  gather_along_z(&g);
+  gather_along_z(
+      &g, j->moments == NULL ? NULL : j->moments + number / j->groups[2] * hl_winograd_moments(j));
 }

@@ -40,7 +40,18 @@ typedef struct hl_winograd_job {
   const float *weight;                /* [36][blocks][units][3][lanes] */
   const float *bias;                  /* [out], or NULL */
   bool add;                           /* to what the result holds */
+  /* The source is read as leaky_relu(x·factor + offset), each [n][in]; NULL: as it is. */
+  const float *factor, *offset;
+  float slope;
+  /* [groups along z and y of all images][2][out, or as many as lanes if that is more]: what the
+   * results and their squares add up to; NULL: not wanted. */
+  double *moments;
 } hl_winograd_job;
+
+/* Numbers of moments that neighbouring groups along x share. */
+static inline int64_t hl_winograd_moments(const hl_winograd_job *j) {
+  return 2 * (j->out > j->lanes ? j->out : j->lanes);
+}
 
 /* Kernels for one set of instructions. */
 typedef struct hl_winograd_kernels {

@@ -200,31 +200,86 @@ static void find_rows(const group *g, const void *image, const int64_t size[3], 
   }
 }
 
+/* How the source is read where it is normalised and activated on the way. */
+typedef struct reading {
+  float factor[LANES], offset[LANES];     /* of fewer channels than lanes, repeated */
+  const float *factors, *offsets;         /* of the channels, as many as `period` */
+  int64_t period;                         /* at least LANES */
+  float slope, present[HL_SEEN][HL_SEEN]; /* 0 for rows (y, z) outside the image, else 1 */
+} reading;
+
+static void start_reading(const group *g, reading *r) {
+  const hl_winograd_job *j = g->j;
+  r->factors = j->factor + g->n * j->in;
+  r->offsets = j->offset + g->n * j->in;
+  r->period = most(j->in, LANES);
+  r->slope = j->slope;
+  if (j->in >= LANES) return;
+  for (int i = 0; i < LANES; i++) {
+    r->factor[i] = r->factors[i % j->in];
+    r->offset[i] = r->offsets[i % j->in];
+  }
+  r->factors = r->factor;
+  r->offsets = r->offset;
+}
+
+/* The larger of two numbers each; NaN if b is. */
+INLINE vec larger(vec a, vec b) {
+#if LANES == 16
+  return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+  vec c;
+  for (int i = 0; i < LANES; i++) c[i] = a[i] > b[i] ? a[i] : b[i];
+  return c;
+#endif
+}
+
+INLINE float larger_number(float a, float b) {
+  return a > b ? a : b;
+}
+
+/* Numbers from `at` of the period on; outside the image there are zeros, not activated ones. */
+INLINE vec read_vec(const reading *r, vec x, vec factor, vec offset, int y, int z) {
+  vec u = x * factor + offset;
+  return larger(u * r->slope, u) * r->present[y][z];
+}
+INLINE float read_float(const reading *r, float x, int64_t at, int y, int z) {
+  float u = x * r->factors[at] + r->offsets[at];
+  return larger_number(u * r->slope, u) * r->present[y][z];
+}
+
 /* n numbers of 6 rows (y) of 6 (z) to the 36 points of both; rows of the result are `step` apart.
- */
+ * The last two are constants where this is inlined. */
 INLINE void spread_tile(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n,
-                        bool half_image) {
-  int64_t i = 0;
+                        const reading *r, bool half_image, bool reads) {
+  int64_t i = 0, at = 0;
   for (; n - i >= LANES; i += LANES) {
-    vec half[HL_SEEN][HL_SEEN];
+    vec half[HL_SEEN][HL_SEEN], factor, offset;
+    if (reads) {
+      factor = load(r->factors + at);
+      offset = load(r->offsets + at);
+      at = at + LANES < r->period ? at + LANES : 0;
+    }
     for (int y = 0; y < HL_SEEN; y++) {
       vec d[HL_SEEN], v[HL_SEEN];
       for (int z = 0; z < HL_SEEN; z++) d[z] = load_image(from[y][z], i, half_image);
+      for (int z = 0; z < HL_SEEN && reads; z++) d[z] = read_vec(r, d[z], factor, offset, y, z);
       spread_vec(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
-    float *at = to + i;
+    float *point = to + i;
     for (int z = 0; z < HL_SEEN; z++) {
       vec v[HL_SEEN];
       spread_vec(half[z], v);
-      for (int y = 0; y < HL_SEEN; y++, at += step) store(at, v[y]);
+      for (int y = 0; y < HL_SEEN; y++, point += step) store(point, v[y]);
     }
   }
-  for (; i < n; i++) {
+  for (; i < n; i++, at++) {
     float half[HL_SEEN][HL_SEEN];
     for (int y = 0; y < HL_SEEN; y++) {
       float d[HL_SEEN], v[HL_SEEN];
       for (int z = 0; z < HL_SEEN; z++) d[z] = number_of_image(from[y][z], i, half_image);
+      for (int z = 0; z < HL_SEEN && reads; z++) d[z] = read_float(r, d[z], at, y, z);
       spread_float(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
@@ -236,12 +291,14 @@ INLINE void spread_tile(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t s
   }
 }
 
-static void spread_whole(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n) {
-  spread_tile(from, to, step, n, false);
-}
-static void spread_half(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step, int64_t n) {
-  spread_tile(from, to, step, n, true);
-}
+#define SPREAD_TILE(NAME, HALF, READS)                                                             \
+  static void spread_##NAME(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t step,           \
+                            int64_t n, const reading *r) {                                         \
+    spread_tile(from, to, step, n, r, HALF, READS);                                                \
+  }
+SPREAD_TILE(whole, false, false)
+SPREAD_TILE(half, true, false)
+SPREAD_TILE(read, false, true)
 
 /* The source of a group at the points of z and y, with zeros around the image. */
 static void spread(const group *g) {
@@ -249,6 +306,9 @@ static void spread(const group *g) {
   int64_t channels = j->in_filled, voxels = g->width + 2, step = g->tiles * j->spread_row;
   int64_t x = g->x - j->padding[2], first = most(0, -x), last = least(voxels, j->from[2] - x);
   int64_t row = most(j->spread_row, j->gathered_row);
+  bool reads = j->factor != NULL;
+  reading r;
+  if (reads) start_reading(g, &r);
   if (last < first) last = first;
   for (int64_t t = 0; t < g->tiles; t++) {
     const void *from[HL_SEEN][HL_SEEN];
@@ -258,15 +318,15 @@ static void spread(const group *g) {
                              x + first};
       find_rows(g, j->source, j->from, j->in, channels, at, last - first, HL_SEEN,
                 g->plain + k * HL_SEEN * row, from[k]);
+      for (int z = 0; z < HL_SEEN; z++) r.present[k][z] = from[k][z] != (void *)g->nothing;
     }
     for (int k = 0; k < HL_SEEN * HL_SEEN; k++) {
       memset(to + k * step, 0, (size_t)(first * channels) * sizeof *to);
       memset(to + k * step + last * channels, 0, (size_t)((voxels - last) * channels) * sizeof *to);
     }
-    if (j->half)
-      spread_half(from, to + first * channels, step, (last - first) * channels);
-    else
-      spread_whole(from, to + first * channels, step, (last - first) * channels);
+    (j->half ? spread_half
+     : reads ? spread_read
+             : spread_whole)(from, to + first * channels, step, (last - first) * channels, &r);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "norm.h"
 
 #include <hilum/bf16.h>
+#include <hilum/narrow.h>
 
 #include <math.h>
 #include <string.h>
@@ -67,6 +68,12 @@ void hl_norm_arriving(hl_norm *j, const hl_tensor *dy) {
   j->half_dy = hl_tensor_bf16(dy);
 }
 
+void hl_norm_onto(hl_norm *j, const hl_tensor *base, float sign, hl_tensor *sum) {
+  j->base = base;
+  j->sign = sign;
+  j->sum = sum;
+}
+
 /* ---- sums over `rows` rows that lie `step` numbers apart, lane by lane ---- */
 
 /* The sums are arrays of the function's own, so that they can live in registers. */
@@ -83,9 +90,8 @@ static inline void sum_squares(const float *restrict x, int64_t rows, int64_t st
   for (int i = 0; i < width; i++) second[i] += square[i];
 }
 
-static inline float gradient(float dy, float x, float mean, float factor, float offset,
-                             float slope) {
-  return (x - mean) * factor + offset > 0 ? dy : slope * dy;
+static inline float gradient(float dy, float x, float factor, float offset, float slope) {
+  return hl_madd(x, factor, offset) > 0 ? dy : slope * dy;
 }
 
 /* Products and sums of up to BLOCK rows in f32, these sums in f64. */
@@ -99,7 +105,7 @@ static inline void sum_gradients(const float *restrict x, const float *restrict 
     for (int64_t r = first; r < last; r++)
       for (int i = 0; i < width; i++) {
         float v = x[r * step + i], mean = p[HL_NORM_MEAN * lanes + i];
-        float g = gradient(dy[r * step + i], v, mean, p[HL_NORM_FACTOR * lanes + i],
+        float g = gradient(dy[r * step + i], v, p[HL_NORM_FACTOR * lanes + i],
                            p[HL_NORM_OFFSET * lanes + i], slope);
         total[i] += g;
         dot[i] += g * ((v - mean) * p[HL_NORM_RSTD * lanes + i]);
@@ -205,30 +211,34 @@ void hl_norm_total(const hl_norm *j, int64_t image, int64_t channel, double sums
 
 /* ---- element by element ---- */
 
-static inline void normalise_row(const float *x, float *y, const float *restrict p, int64_t lanes,
-                                 int64_t width, float slope) {
+HL_INLINE void normalise_row(const float *x, float *y, const float *restrict p, int64_t lanes,
+                             int64_t width, float slope) {
   for (int64_t i = 0; i < width; i++) {
-    float u = (x[i] - p[HL_NORM_MEAN * lanes + i]) * p[HL_NORM_FACTOR * lanes + i] +
-              p[HL_NORM_OFFSET * lanes + i];
+    float u = hl_madd(x[i], p[HL_NORM_FACTOR * lanes + i], p[HL_NORM_OFFSET * lanes + i]);
     y[i] = u > 0 ? u : slope * u;
   }
 }
 
-/* dx may be dy. */
-static inline void pull_back_row(const float *x, const float *dy, float *dx,
-                                 const float *restrict p, int64_t lanes, int64_t width,
-                                 float slope) {
+/* dx may be x or dy. */
+HL_INLINE void pull_back_row(const float *x, const float *dy, float *dx, const float *restrict p,
+                             int64_t lanes, int64_t width, float slope) {
   for (int64_t i = 0; i < width; i++) {
     float mean = p[HL_NORM_MEAN * lanes + i], factor = p[HL_NORM_FACTOR * lanes + i];
-    float g = gradient(dy[i], x[i], mean, factor, p[HL_NORM_OFFSET * lanes + i], slope);
+    float g = gradient(dy[i], x[i], factor, p[HL_NORM_OFFSET * lanes + i], slope);
     dx[i] =
         factor * g + p[HL_NORM_SHIFT * lanes + i] + (x[i] - mean) * p[HL_NORM_SLANT * lanes + i];
   }
 }
 
+/* Where numbers of the result go: one of the two is NULL. */
+typedef struct place {
+  float *y;
+  uint16_t *half;
+} place;
+
 /* `width` numbers by way of f32, LANES of them at a time. */
-static inline void map_half_row(const hl_norm *j, int64_t at, const float *p, int64_t lanes,
-                                int64_t width) {
+HL_INLINE void map_half_row(const hl_norm *j, int64_t at, uint16_t *to, const float *p,
+                            int64_t lanes, int64_t width) {
   float x[LANES], dy[LANES], y[LANES];
   for (int64_t i = 0; i < width; i += LANES) {
     int64_t n = width - i < LANES ? width - i : LANES;
@@ -239,18 +249,66 @@ static inline void map_half_row(const hl_norm *j, int64_t at, const float *p, in
       hl_bf16_widen_all(dy, j->half_dy + at + i, n);
       pull_back_row(x, dy, y, p + i, lanes, n, j->slope);
     }
-    hl_bf16_round_all(j->half_y + at + i, y, n);
+    hl_bf16_round_all(to + i, y, n);
   }
 }
 
-static inline void map_row(const hl_norm *j, int64_t at, const float *p, int64_t lanes,
-                           int64_t width) {
+HL_INLINE void map_row(const hl_norm *j, int64_t at, place to, int64_t done, const float *p,
+                       int64_t lanes, int64_t width) {
   if (j->half_x != NULL)
-    map_half_row(j, at, p, lanes, width);
+    map_half_row(j, at + done, to.half + done, p, lanes, width);
   else if (j->dy == NULL)
-    normalise_row(j->x + at, j->y + at, p, lanes, width, j->slope);
+    normalise_row(j->x + at + done, to.y + done, p, lanes, width, j->slope);
   else
-    pull_back_row(j->x + at, j->dy + at, j->y + at, p, lanes, width, j->slope);
+    pull_back_row(j->x + at + done, j->dy + at + done, to.y + done, p, lanes, width, j->slope);
+}
+
+/* n numbers from number `at` of the images on, which has the first of the lanes. */
+static void map_rows(const hl_norm *j, int64_t at, int64_t n, const float *p, place to) {
+  int64_t lanes = j->l.lanes, done = 0;
+  if (lanes == LANES)
+    for (; done + LANES <= n; done += LANES) map_row(j, at, to, done, p, LANES, LANES);
+  for (; done < n; done += lanes)
+    map_row(j, at, to, done, p, lanes, n - done < lanes ? n - done : lanes);
+}
+
+enum { PIECE = 2048 };
+
+static void add_to_base(const hl_norm *j, int64_t at, place part, int64_t n) {
+  hl_dtype t = hl_tensor_desc(j->base)->dtype;
+  if (t == HL_F32) {
+    const float *base = hl_tensor_f32(j->base) + at;
+    float *sum = hl_tensor_f32(j->sum) + at;
+    HL_INDEPENDENT
+    for (int64_t i = 0; i < n; i++) sum[i] = base[i] + j->sign * part.y[i];
+    return;
+  }
+  const uint16_t *base = (const uint16_t *)hl_tensor_data(j->base) + at;
+  uint16_t *sum = (uint16_t *)hl_tensor_data(j->sum) + at;
+  if (hl_dtype_is_fixed(t)) {
+    hl_fixed_add(t, (int16_t *)sum, (const int16_t *)base, HL_BF16, part.half, j->sign, n);
+    return;
+  }
+  float wide[PIECE];
+  hl_bf16_widen_all(wide, base, n);
+  for (int64_t i = 0; i < n; i++) wide[i] += j->sign * hl_bf16_widen(part.half[i]);
+  hl_bf16_round_all(sum, wide, n);
+}
+
+/* Onto the base, a piece at a time that stays in the first-level cache: as many rows as fit, or a
+ * part of a row. */
+static void map_onto(const hl_norm *j, int64_t at, int64_t n, const float *p) {
+  float y[PIECE];
+  uint16_t half[PIECE];
+  const place to = {y, half};
+  int64_t lanes = j->l.lanes;
+  for (int64_t done = 0, m; done < n; done += m) {
+    int64_t lane = done % lanes;
+    m = lanes <= PIECE ? PIECE / lanes * lanes : hl_min_i64(PIECE, lanes - lane);
+    m = hl_min_i64(m, n - done);
+    map_rows(j, at + done, m, p + lane, to);
+    add_to_base(j, at + done, to, m);
+  }
 }
 
 static void map_chunks(int64_t first, int64_t last, void *ctx) {
@@ -260,12 +318,12 @@ static void map_chunks(int64_t first, int64_t last, void *ctx) {
     int64_t image = task / l->chunks, begin = task % l->chunks * l->chunk;
     int64_t end = begin + l->chunk < l->voxels ? begin + l->chunk : l->voxels;
     const float *p = j->parameter + image * HL_NORM_PARAMETERS * l->lanes;
-    int64_t at = (image * l->voxels + begin) * l->channels;
-    int64_t stop = (image * l->voxels + end) * l->channels;
-    if (l->lanes == LANES)
-      for (; at + LANES <= stop; at += LANES) map_row(j, at, p, LANES, LANES);
-    for (; at < stop; at += l->lanes)
-      map_row(j, at, p, l->lanes, stop - at < l->lanes ? stop - at : l->lanes);
+    int64_t at = (image * l->voxels + begin) * l->channels, n = (end - begin) * l->channels;
+    const place to = {j->y == NULL ? NULL : j->y + at, j->half_y == NULL ? NULL : j->half_y + at};
+    if (j->base != NULL)
+      map_onto(j, at, n, p);
+    else
+      map_rows(j, at, n, p, to);
   }
 }
 
@@ -284,17 +342,43 @@ void hl_norm_set(const hl_norm *j, int64_t image, int which, int64_t channel, do
   for (int64_t i = channel; i < j->l.lanes; i += j->l.channels) p[i] = (float)value;
 }
 
+void hl_norm_line(double mean, double rstd, double scale, double shift, float *factor,
+                  float *offset) {
+  *factor = (float)(rstd * scale);
+  *offset = (float)(shift - mean * (double)*factor);
+}
+
 void hl_norm_set_channel(const hl_norm *j, int64_t image, int64_t channel, double mean, double rstd,
                          const float *scale, const float *offset) {
   hl_norm_set(j, image, HL_NORM_MEAN, channel, mean);
   hl_norm_set(j, image, HL_NORM_RSTD, channel, rstd);
-  hl_norm_set(j, image, HL_NORM_FACTOR, channel,
-              rstd * (scale != NULL ? (double)scale[channel] : 1));
-  hl_norm_set(j, image, HL_NORM_OFFSET, channel, offset != NULL ? (double)offset[channel] : 0);
+  float factor, at_zero;
+  hl_norm_line(mean, rstd, scale != NULL ? (double)scale[channel] : 1,
+               offset != NULL ? (double)offset[channel] : 0, &factor, &at_zero);
+  hl_norm_set(j, image, HL_NORM_FACTOR, channel, (double)factor);
+  hl_norm_set(j, image, HL_NORM_OFFSET, channel, (double)at_zero);
 }
 
 void hl_norm_moments(const double sums[2], double n, double *mean, double *variance) {
   double var = sums[1] / n - sums[0] / n * (sums[0] / n);
   *mean = sums[0] / n;
   *variance = var > 0 || isnan(var) ? var : 0;
+}
+
+void hl_norm_instance_stats(hl_norm *j, double eps, float *stats) {
+  hl_norm_sums(j);
+  for (int64_t i = 0; i < j->l.images * j->l.channels; i++) {
+    double sums[2], mean, variance;
+    hl_norm_total(j, i / j->l.channels, i % j->l.channels, sums);
+    hl_norm_moments(sums, (double)j->l.voxels, &mean, &variance);
+    stats[2 * i] = (float)mean;
+    stats[2 * i + 1] = (float)(1 / sqrt(variance + eps));
+  }
+}
+
+void hl_norm_set_instances(const hl_norm *j, const float *stats, const float *scale,
+                           const float *offset) {
+  for (int64_t i = 0; i < j->l.images * j->l.channels; i++)
+    hl_norm_set_channel(j, i / j->l.channels, i % j->l.channels, (double)stats[2 * i],
+                        (double)stats[2 * i + 1], scale, offset);
 }

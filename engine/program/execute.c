@@ -1,4 +1,6 @@
-/* Finishing (what is needed, when values die, what works in place), planning and running. */
+/* Finishing (what is needed and joined, when values die, what works in place), planning and
+ * running.
+ */
 #include "internal.h"
 
 #include <hilum/machine.h>
@@ -55,6 +57,7 @@ hl_status hl_program_finish(hl_program *p, hl_err *e) {
   if (wanted == NULL) return hl_fail(e, HL_ENOMEM, "no memory to finish a program");
   mark_needed(p, wanted);
   hl_host_free(wanted);
+  HL_TRY(hl_join_all(p, e));
   find_last_uses(p);
   HL_TRY(hl_fuse(p, e));
   choose_in_place(p);

@@ -118,6 +118,15 @@ hl_status hl_at_scope(const hl_program *p, int32_t scope, hl_status code, hl_err
 /* A description of node i's call with its input and output shapes. */
 void hl_node_call(const hl_program *p, const node *n, hl_call *c);
 
+/* Appends a value. */
+HL_MUST_CHECK hl_status hl_add_var(hl_program *p, var_kind kind, const hl_desc *like, hl_var *out,
+                                   hl_err *e);
+/* Sets what a node calls and with which values; room for its results is there. */
+HL_MUST_CHECK hl_status hl_node_of(node *n, const hl_call *c, const hl_var *in, hl_err *e);
+
+/* Lets the ops' rules put one op in the place of several; what is needed is known. */
+HL_MUST_CHECK hl_status hl_join_all(hl_program *p, hl_err *e);
+
 /* Joins what can run as one pass; last uses are known. */
 HL_MUST_CHECK hl_status hl_fuse(hl_program *p, hl_err *e);
 

@@ -100,8 +100,7 @@ void hl_program_leave(hl_program *p) {
 
 /* ---- values ---- */
 
-static hl_status add_var(hl_program *p, var_kind kind, const hl_desc *like, hl_var *out,
-                         hl_err *e) {
+hl_status hl_add_var(hl_program *p, var_kind kind, const hl_desc *like, hl_var *out, hl_err *e) {
   hl_desc d = *like; /* it may lie in the array that grows */
   HL_TRY(hl_reserve((void **)&p->vars, p->n_vars, &p->cap_vars, sizeof *p->vars, e));
   variable *v = &p->vars[p->n_vars];
@@ -138,7 +137,7 @@ hl_status hl_program_input(hl_program *p, const char *name, const hl_desc *d, hl
   HL_TRY(hl_shape_check(&d->shape, d->dtype, e));
   HL_TRY(hl_reserve((void **)&p->inputs, p->n_inputs, &p->cap_inputs, sizeof *p->inputs, e));
   hl_var v;
-  HL_TRY(add_var(p, VAR_INPUT, d, &v, e));
+  HL_TRY(hl_add_var(p, VAR_INPUT, d, &v, e));
   p->vars[v].category = HL_MEM_DATA;
   HL_TRY(name_var(p, v, name, e));
   p->inputs[p->n_inputs++] = v;
@@ -153,7 +152,7 @@ hl_status hl_program_bind(hl_program *p, const char *name, hl_tensor *t, bool tr
   if (!hl_tensor_is_dense(t))
     return hl_fail(e, HL_ETYPE, "'%s' is a strided view: bind a dense tensor", name);
   hl_var v;
-  HL_TRY(add_var(p, VAR_BOUND, hl_tensor_desc(t), &v, e));
+  HL_TRY(hl_add_var(p, VAR_BOUND, hl_tensor_desc(t), &v, e));
   HL_TRY(name_var(p, v, name, e));
   p->vars[v].tensor = hl_tensor_ref(t);
   p->vars[v].trainable = trainable;
@@ -187,23 +186,11 @@ int hl_program_output_count(const hl_program *p) {
 
 /* ---- ops ---- */
 
-static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, node **out,
-                          hl_err *e) {
-  HL_TRY(hl_reserve((void **)&p->nodes, p->n_nodes, &p->cap_nodes, sizeof *p->nodes, e));
-  node *n = &p->nodes[p->n_nodes];
-  memset(n, 0, sizeof *n);
+hl_status hl_node_of(node *n, const hl_call *c, const hl_var *in, hl_err *e) {
   n->op = c->op;
   n->n_in = c->n_in;
   n->n_out = c->n_out;
-  n->scope = p->scope;
-  n->inverse = p->inverting;
-  n->backward = p->backward;
-  n->block =
-      p->open_block >= 0 && !p->inverting && p->blocks[p->open_block].rebuild ? p->open_block : -1;
-  n->again = p->again_open && !p->inverting && !p->live ? p->n_again - 1 : -1;
-  n->takes = -1;
-  n->chain = -1;
-  n->scratch = -1;
+  n->attrs = NULL;
   n->in = hl_host_calloc((size_t)(c->n_in + c->n_out), sizeof *n->in);
   if (c->op->attr_size > 0) n->attrs = hl_host_calloc(1, c->op->attr_size);
   if (n->in == NULL || (c->op->attr_size > 0 && n->attrs == NULL)) {
@@ -214,6 +201,24 @@ static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, nod
   n->out = n->in + c->n_in;
   memcpy(n->in, in, (size_t)c->n_in * sizeof *in);
   if (c->op->attr_size > 0) memcpy(n->attrs, c->attrs, c->op->attr_size);
+  return HL_OK;
+}
+
+static hl_status add_node(hl_program *p, const hl_call *c, const hl_var *in, node **out,
+                          hl_err *e) {
+  HL_TRY(hl_reserve((void **)&p->nodes, p->n_nodes, &p->cap_nodes, sizeof *p->nodes, e));
+  node *n = &p->nodes[p->n_nodes];
+  memset(n, 0, sizeof *n);
+  n->scope = p->scope;
+  n->inverse = p->inverting;
+  n->backward = p->backward;
+  n->block =
+      p->open_block >= 0 && !p->inverting && p->blocks[p->open_block].rebuild ? p->open_block : -1;
+  n->again = p->again_open && !p->inverting && !p->live ? p->n_again - 1 : -1;
+  n->takes = -1;
+  n->chain = -1;
+  n->scratch = -1;
+  HL_TRY(hl_node_of(n, c, in, e));
   p->n_nodes++; /* complete: from here on the program owns it */
   *out = n;
   return HL_OK;
@@ -277,7 +282,7 @@ static hl_status emit(hl_program *p, const hl_op *op, const void *attrs, int n_i
   HL_TRY(add_node(p, &c, in, &n, e));
   c.attrs = n->attrs;
   for (int i = 0; i < n_out; i++) {
-    HL_TRY(add_var(p, VAR_RESULT, &c.out[i], &n->out[i], e));
+    HL_TRY(hl_add_var(p, VAR_RESULT, &c.out[i], &n->out[i], e));
     out[i] = n->out[i];
   }
   return p->live && !p->inverting ? run_now(p, n, &c, e) : HL_OK;
@@ -371,7 +376,7 @@ hl_status hl_block_turn(hl_program *p, int n_out, const hl_var *out, hl_var *pla
   b->turn = p->n_nodes;
   p->inverting = true;
   for (int i = 0; i < n_out; i++) {
-    HL_TRY(add_var(p, VAR_PLACEHOLDER, &p->vars[out[i]].desc, &b->placeholder[i], e));
+    HL_TRY(hl_add_var(p, VAR_PLACEHOLDER, &p->vars[out[i]].desc, &b->placeholder[i], e));
     placeholder[i] = b->placeholder[i];
   }
   return HL_OK;

@@ -13,6 +13,9 @@ local convolutions = {
   conv = function(s) return s.out[1], s.input[2] end,
   conv_grad_input = function(s) return s.input[1], s.input[2] end,
   conv_grad_weight = function(s) return s.input[2], s.out[1] end,
+  conv_norm = function(s) return s.out[1], s.input[2] end,
+  conv_norm_grad_weight = function(s) return s.input[2], s.out[1] end,
+  conv_grad_input_add = function(s) return s.input[2], s.input[3] end,
 }
 
 local function work_of(step)

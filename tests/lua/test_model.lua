@@ -132,7 +132,7 @@ end
 
 local function peaks(couplings, backprop)
   local spec = iunet { channels = { 16, 32, 64 }, couplings = couplings, backprop = backprop }
-  local m, step, batch = trained(spec, { size = { 16, 16, 16 }, batch = 1 })
+  local m, step, batch = trained(spec, { size = { 24, 24, 24 }, batch = 1 })
   local plan = step:plan()
   step:run(batch)
   step.gradients = nil

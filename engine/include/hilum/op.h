@@ -20,6 +20,7 @@ extern "C" {
 
 typedef struct hl_op hl_op;
 typedef struct hl_program hl_program;
+typedef struct hl_join hl_join;
 
 /* A value inside a program: an index, or HL_NO_VAR. */
 typedef int32_t hl_var;
@@ -114,6 +115,9 @@ typedef struct hl_kernel {
   bool (*takes_bf16)(const hl_call *c);
   /* The same of a call with fixed-point tensors. */
   bool (*takes_fixed)(const hl_call *c);
+  /* Of an op that stands for several others (hl_op.join): is it faster than they are? NULL: always.
+   */
+  bool (*joins)(const hl_call *c);
 } hl_kernel;
 
 /* A case that drives the tests of an op. Inputs are shapes such as "2x3x4x6x8" (plain) or
@@ -156,6 +160,9 @@ struct hl_op {
   /* Slow f64 reference over row-major logical arrays, independent of every kernel. */
   hl_status (*ref)(const hl_call *c, const double *const *in, double *const *out, hl_err *e);
   hl_status (*vjp)(const hl_vjp *v, hl_err *e);
+  /* Asked, before a program is run, for each node of this op: may put ops that do the work of
+   * several at once in their places; NULL: never. */
+  hl_status (*join)(hl_join *j, int node, hl_err *e);
 };
 
 /* ---- the table ---- */
@@ -185,6 +192,35 @@ HL_MUST_CHECK hl_status hl_call_execute(const hl_call *c, hl_tensor *const *in,
                                         hl_tensor *const *out, void *workspace, hl_err *e);
 /* True if the call can run here: reference for f64, else a CPU kernel. */
 bool hl_call_supported(const hl_call *c);
+
+/* ---- joining: what neighbours do can be one op, with fewer passes over memory ---- */
+
+/* An op of the program: what is called, and with which values. */
+typedef struct hl_part {
+  hl_call call;
+  hl_var in[HL_MAX_ARGS], out[HL_MAX_ARGS];
+} hl_part;
+
+/* Input `input` of node `node`. */
+typedef struct hl_use {
+  int node, input;
+} hl_use;
+
+void hl_join_part(const hl_join *j, int node, hl_part *out);
+const hl_desc *hl_join_desc(const hl_join *j, hl_var v);
+/* The node that gives v; -1 if none does. */
+int hl_join_maker(const hl_join *j, hl_var v);
+/* How many nodes' inputs v is, up to `most` of them noted in `use` in no order; most + 1 if there
+ * are more or if v is an output of the program. */
+int hl_join_uses(const hl_join *j, hl_var v, int most, hl_use *use);
+/* Does the program gain by this op on these values? Its kernel says. */
+bool hl_join_pays(const hl_join *j, const hl_op *op, const void *attrs, int n_in, const hl_var *in);
+/* Puts an op in the place of a node. out[i] are the values that it is to give, of the shapes that
+ * it has; HL_NO_VAR: a new one, which is then set. */
+HL_MUST_CHECK hl_status hl_join_put(hl_join *j, int node, const hl_op *op, const void *attrs,
+                                    int n_in, const hl_var *in, int n_out, hl_var *out, hl_err *e);
+/* Takes a node away; others give its values by now. */
+void hl_join_drop(hl_join *j, int node);
 
 /* ---- chains: elementwise calls as one pass over memory ---- */
 

@@ -79,12 +79,13 @@ HL_MUST_CHECK hl_status hl_program_output(hl_program *p, hl_var v, hl_category c
 
 int hl_program_output_count(const hl_program *p);
 
-/* For comparisons: elementwise ops are then not joined into chains. Before finishing. */
+/* For comparisons: ops are then not joined, neither by rules nor into chains. Before finishing. */
 void hl_program_keep_apart(hl_program *p);
 
-/* Drops what no output needs, joins neighbouring elementwise ops into chains that run as one pass
- * over memory (hl_chain_run), decides where values die and which ops work in place. No op can be
- * emitted afterwards. */
+/* Drops what no output needs, puts one op in the place of several where a rule knows how
+ * (hl_op.join), joins neighbouring elementwise ops into chains that run as one pass over memory
+ * (hl_chain_run), decides where values die and which ops work in place. No op can be emitted
+ * afterwards. */
 HL_MUST_CHECK hl_status hl_program_finish(hl_program *p, hl_err *e);
 
 /* Runs a finished program. `in` are the inputs in order (dense or not, exact shapes and types);

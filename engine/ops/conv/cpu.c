@@ -1,5 +1,5 @@
 /* Convolution on the CPU: the first method that takes a shape computes it; oneDNN takes all. */
-#include "conv.h"
+#include "conv_cpu.h"
 
 #include "convolution.h"
 #include "depthwise.h"
@@ -38,7 +38,7 @@ static const method *choose(const hl_convolution *c) {
   return m;
 }
 
-static hl_convolution convolution_of(const hl_call *call, hl_conv_kind kind) {
+void hl_convolution_of(const hl_call *call, int64_t kind, hl_convolution *out) {
   hl_conv_geometry g = hl_conv_geometry_of(call);
   hl_convolution c = {0};
   c.kind = kind;
@@ -55,17 +55,19 @@ static hl_convolution convolution_of(const hl_call *call, hl_conv_kind kind) {
   memcpy(c.padding, g.padding, sizeof c.padding);
   memcpy(c.far, g.padding, sizeof c.far);
   memcpy(c.dilation, g.dilation, sizeof c.dilation);
-  return c;
+  *out = c;
 }
 
 static hl_status workspace(const hl_call *call, hl_conv_kind kind, size_t *bytes, hl_err *e) {
-  hl_convolution c = convolution_of(call, kind);
+  hl_convolution c;
+  hl_convolution_of(call, kind, &c);
   return choose(&c)->workspace(&c, bytes, e);
 }
 
 static hl_status run(const hl_call *call, hl_conv_kind kind, hl_tensor *x, hl_tensor *weight,
                      hl_tensor *bias, hl_tensor *y, void *work, hl_err *e) {
-  hl_convolution c = convolution_of(call, kind);
+  hl_convolution c;
+  hl_convolution_of(call, kind, &c);
   return choose(&c)->run(&c, hl_tensor_data(x), hl_tensor_f32(weight),
                          bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_data(y), work, e);
 }
@@ -73,7 +75,9 @@ static hl_status run(const hl_call *call, hl_conv_kind kind, hl_tensor *x, hl_te
 /* Depth-wise ones are computed in f32: oneDNN has nothing fast for them. So are pointwise ones of a
  * single channel, slab by slab: they hardly compute, and oneDNN fills the channel up to 16. */
 static bool in_bf16(const hl_call *call, hl_conv_kind kind) {
-  hl_convolution c = convolution_of(call, kind), wide = c;
+  hl_convolution c, wide;
+  hl_convolution_of(call, kind, &c);
+  wide = c;
   wide.dtype = HL_F32;
   size_t bytes;
   hl_err reason = {0};

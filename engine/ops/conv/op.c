@@ -8,38 +8,21 @@
 
 static const char *const axis_names[3] = {"z", "y", "x"};
 
-/* All attribute structs begin like hl_conv_attrs, so these rows serve all. */
-#define STRIDE                                                                                     \
-  { "stride", HL_A_INT3, "1", offsetof(hl_conv_attrs, stride), 1, 4096, "step (z, y, x)" }
-#define PADDING                                                                                    \
-  { "padding", HL_A_INT3, "0", offsetof(hl_conv_attrs, padding), 0, 4096, "zeros on both sides" }
-#define DILATION                                                                                   \
-  {                                                                                                \
-    "dilation", HL_A_INT3, "1", offsetof(hl_conv_attrs, dilation), 1, 4096,                        \
-        "distance between the kernel's positions (z, y, x)"                                        \
-  }
-#define GROUPS                                                                                     \
-  {                                                                                                \
-    "groups", HL_A_INT, "1", offsetof(hl_conv_attrs, groups), 1, 1 << 20,                          \
-        "of neighbouring channels that see only each other; as many as channels: depth-wise"       \
-  }
-#define COMMON STRIDE, PADDING, DILATION, GROUPS
-
-static const hl_attr conv_schema[] = {COMMON, {0}};
+static const hl_attr conv_schema[] = {HL_CONV_ATTRS, {0}};
 static const hl_attr grad_input_schema[] = {
-    COMMON,
+    HL_CONV_ATTRS,
     {"size", HL_A_INT3, NULL, offsetof(hl_conv_grad_input_attrs, size), 1, 1 << 30,
      "of x (z, y, x)"},
     {0},
 };
 static const hl_attr grad_weight_schema[] = {
-    COMMON,
+    HL_CONV_ATTRS,
     {"kernel", HL_A_INT3, NULL, offsetof(hl_conv_grad_weight_attrs, kernel), 1, 4096,
      "window (z, y, x)"},
     {0},
 };
 static const hl_attr transpose_schema[] = {
-    COMMON,
+    HL_CONV_ATTRS,
     {"output_padding", HL_A_INT3, "0", offsetof(hl_conv_transpose_attrs, output_padding), 0, 4096,
      "extra positions at the far end (z, y, x), less than the stride"},
     {0},
@@ -332,20 +315,21 @@ static hl_status conv_vjp(const hl_vjp *v, hl_err *e) {
   hl_conv_grad_input_attrs a;
   memcpy(&a, v->call->attrs, sizeof(hl_conv_attrs)); /* the common beginning */
   memcpy(a.size, g.x, sizeof a.size);
+  /* The weight first: x may then make room for its gradient. */
+  HL_TRY(grad_weight(v, v->in[0], v->dout[0], e));
   if (v->needs[0])
     HL_TRY(hl_vjp_emit(v, &hl_op_conv_grad_input, &a, &v->din[0], e, v->dout[0], v->in[1]));
-  HL_TRY(grad_weight(v, v->in[0], v->dout[0], e));
   return grad_bias(v, e);
 }
 
 /* The transpose is linear in x with the convolution as its adjoint: x and y change places. */
 static hl_status transpose_vjp(const hl_vjp *v, hl_err *e) {
+  HL_TRY(grad_weight(v, v->dout[0], v->in[0], e));
   if (v->needs[0]) {
     hl_conv_attrs a;
     memcpy(&a, v->call->attrs, sizeof a); /* the common beginning */
     HL_TRY(hl_vjp_emit(v, &hl_op_conv, &a, &v->din[0], e, v->dout[0], v->in[1]));
   }
-  HL_TRY(grad_weight(v, v->dout[0], v->in[0], e));
   return grad_bias(v, e);
 }
 
@@ -482,6 +466,7 @@ const hl_op hl_op_conv_grad_input = {
     .internal = true,
     .shape = grad_input_shape,
     .ref = to_input_ref,
+    .join = hl_conv_grad_input_join,
 };
 
 const hl_op hl_op_conv_grad_weight = {

@@ -2,8 +2,6 @@
 
 #include "norm.h"
 
-#include <math.h>
-
 static hl_status workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   (void)e;
   *bytes = hl_norm_workspace(&c->in[0]);
@@ -18,18 +16,8 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   hl_norm_images(&j, in[0], out[0]);
   const float *scale = c->n_in > 1 ? hl_tensor_f32(in[1]) : NULL;
   const float *offset = c->n_in > 2 ? hl_tensor_f32(in[2]) : NULL;
-  float *stats = hl_tensor_f32(out[1]);
-  hl_norm_sums(&j);
-  for (int64_t i = 0; i < j.l.images * j.l.channels; i++) {
-    int64_t image = i / j.l.channels, channel = i % j.l.channels;
-    double sums[2], mean, variance;
-    hl_norm_total(&j, image, channel, sums);
-    hl_norm_moments(sums, (double)j.l.voxels, &mean, &variance);
-    stats[2 * i] = (float)mean;
-    stats[2 * i + 1] = (float)(1 / sqrt(variance + a->eps));
-    hl_norm_set_channel(&j, image, channel, (double)stats[2 * i], (double)stats[2 * i + 1], scale,
-                        offset);
-  }
+  hl_norm_instance_stats(&j, a->eps, hl_tensor_f32(out[1]));
+  hl_norm_set_instances(&j, hl_tensor_f32(out[1]), scale, offset);
   hl_norm_map(&j);
   return HL_OK;
 }
@@ -44,9 +32,7 @@ static hl_status run_grad(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   const float *stats = hl_tensor_f32(in[1]);
   const float *scale = c->n_in > 3 ? hl_tensor_f32(in[3]) : NULL;
   const float *offset = c->n_in > 4 ? hl_tensor_f32(in[4]) : NULL;
-  for (int64_t i = 0; i < j.l.images * j.l.channels; i++)
-    hl_norm_set_channel(&j, i / j.l.channels, i % j.l.channels, (double)stats[2 * i],
-                        (double)stats[2 * i + 1], scale, offset);
+  hl_norm_set_instances(&j, stats, scale, offset);
   hl_norm_sums(&j);
   for (int64_t channel = 0; channel < j.l.channels; channel++) {
     double all[2] = {0}, n = (double)j.l.voxels;

@@ -179,6 +179,7 @@ const hl_op hl_op_instance_norm = {
     .shape = shape,
     .ref = ref,
     .vjp = vjp,
+    .join = hl_instance_norm_join,
 };
 
 const hl_op hl_op_instance_norm_grad = {
@@ -192,7 +193,7 @@ const hl_op hl_op_instance_norm_grad = {
     .attr_size = sizeof(hl_instance_norm_attrs),
     .attrs = schema,
     .samples = grad_samples,
-    .inplace = 1U << 2,
+    .inplace = 1U << 0 | 1U << 2,
     .kept_f32 = 1U << 1 | 3U << 3,
     .internal = true,
     .shape = grad_shape,

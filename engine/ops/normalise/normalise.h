@@ -1,0 +1,16 @@
+#ifndef HILUM_OPS_NORMALISE_H
+#define HILUM_OPS_NORMALISE_H
+
+typedef struct hl_instance_stats_attrs {
+  double eps;
+} hl_instance_stats_attrs;
+
+typedef struct hl_normalise_attrs {
+  double slope;
+} hl_normalise_attrs;
+
+typedef struct hl_normalise_add_attrs {
+  double slope, sign;
+} hl_normalise_add_attrs;
+
+#endif
