@@ -1,5 +1,6 @@
 -- Golden tests: every case of every file of a topic is computed again and compared, in f64 through the
--- reference of each op and in f32 through the kernels. One TAP line per case tells the worst error of both.
+-- reference of each op and in f32 and bf16 through the kernels. One TAP line per case tells the worst error of each
+-- pass, lines at the end ("errors TOPIC PASS …") the median and the worst of all cases.
 --
 --   local golden = require "golden.golden"
 --   golden.run {
@@ -23,19 +24,45 @@
 -- something is not there yet, run calls golden.missing("dilation"): the case is a failure known to be one.
 --
 -- Where a reference value is known to be less exact, the entry's tolerance(case, data) says how much is allowed (nil:
--- as usual; f32 never gets less than usual).
+-- as usual; only f64 gets less than usual).
+--
+-- Passes in 16 bits: "bf16", images in bf16 and the rest in f32, and "q10", in which case.state is that grid and
+-- images go through it as an invertible network's state does (entries with `state`). Entries with `parameters` have no
+-- images and stay f32. Such a pass is judged beside "moved": the exact result of data that 16 bits have rounded and, in
+-- networks, of data moved at random by as much. What that does to a number is what the case itself makes of roundings,
+-- and is allowed on top of the tolerance. In networks a rounding can put a value on the other side of an activation's
+-- kink, which changes single gradients by any amount: there the gradients of a case are measured together, root of
+-- summed squares. Where an entry's steps(case, data) is true the case is a step, of which 16 bits can say nothing: it
+-- is noted apart, and must be finite.
 --
 -- Files are looked for in HILUM_GOLDEN, else in HILUM_SHARED/golden. With HILUM_GOLDEN_OUT=DIR everything computed
 -- in f64 is also written there, under the reference's names of files, groups, datasets and attributes.
 
 local t = require "tap"
 local engine = require "hilum.engine"
+local errors = require "golden.errors"
 local read_json = require "golden.json"
 
 local golden = {}
 
 -- Largest difference allowed, relative to the largest reference value of the dataset.
-local TOLERANCE = { f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 2e-5 } }
+-- In 16 bits an op rounds up to three times by up to 2⁻⁸: an upstream gradient, a product or sum, the result.
+local TOLERANCE = {
+  f64 = { outputs = 1e-10, grads = 1e-10 }, f32 = { outputs = 2e-5, grads = 2e-5 },
+  bf16 = { outputs = 3 * 2 ^ -8, grads = 3 * 2 ^ -8 },
+}
+
+local PASSES = {
+  f64 = { dtype = "f64" }, f32 = { dtype = "f32" },
+  moved = { dtype = "f64", narrow = true },
+  bf16 = { dtype = "bf16", narrow = true }, q10 = { dtype = "bf16", state = "q10", narrow = true },
+}
+
+-- A tolerance that only infinities and NaN exceed.
+local FINITE = 1e30
+
+-- How often a network's data are moved.
+local TRIES = 3
 
 --- Ends a case: what it needs is not there yet.
 function golden.missing(what)
@@ -177,6 +204,24 @@ local function plain(x)
   return (ok and tensor or x):to("f64"):dense "plain"
 end
 
+-- Data as 16 bits hold them; after the first try moved at random instead, by up to their largest rounding.
+local function moved(data, sections, try)
+  local copy = setmetatable({}, { __index = data })
+  for _, section in ipairs(sections) do
+    copy[section] = {}
+    for name, tensor in pairs(data[section]) do
+      if try == 1 then
+        copy[section][name] = tensor:to("bf16"):to "f64"
+      else
+        local factor = engine.zeros(tensor.shape, { dtype = "f64" })
+        engine.rng(0, "moved " .. name, try, 0):fill_uniform(factor, 1 - 2 ^ -8, 1 + 2 ^ -8)
+        copy[section][name] = engine.op.mul(tensor, factor)
+      end
+    end
+  end
+  return copy
+end
+
 -- What the case's file calls outputs.* and grads.*, as plain f64 tensors.
 local function compute(entry, case, data, read)
   local program = engine.program { live = true }
@@ -193,67 +238,21 @@ end
 
 -- ---- comparing ----
 
--- Equal shapes, up to axes of size 1.
-local function same_shape(a, b)
-  local function core(shape)
-    local kept = {}
-    for _, n in ipairs(shape) do
-      if n ~= 1 then kept[#kept + 1] = n end
-    end
-    return table.concat(kept, "x")
+-- The least that numbers are measured against. In 16 bits that is the case's largest for gradients of a network, and
+-- what an entry's scale(case, data) says for single results.
+local function floors_of(spec, entry, case, pass, data)
+  local narrow = PASSES[pass].narrow
+  local part = narrow and spec.networks and 1 or spec.floor and spec.floor[pass]
+  local floors = { grads = part and part * errors.largest_of(data.grads) or 0 }
+  for name, least in pairs(narrow and entry.scale and entry.scale(case, data) or {}) do
+    floors["outputs." .. name] = least
   end
-  return core(a.shape) == core(b.shape)
+  return floors
 end
 
-local function relative_error(got, want, floor)
-  local a, b = got:table(), want:table()
-  local worst, largest = 0, floor
-  for i = 1, #b do
-    local off = a[i] == b[i] and 0 or math.abs(a[i] - b[i])
-    if off ~= off then
-      if not (a[i] ~= a[i] and b[i] ~= b[i]) then return math.huge end
-    else
-      worst = math.max(worst, off)
-    end
-    if b[i] == b[i] and math.abs(b[i]) < math.huge then largest = math.max(largest, math.abs(b[i])) end
-  end
-  return largest > 0 and worst / largest or worst
-end
-
--- Largest absolute value of some tensors.
-local function largest_of(tensors)
-  local most = 0
-  for _, tensor in pairs(tensors) do
-    local s = tensor:stats()
-    most = math.max(most, math.abs(s.min), math.abs(s.max))
-  end
-  return most
-end
-
--- Returns the worst error as text and a list of what is wrong. floor: the part of a case's largest gradient below
--- which a gradient counts as zero.
-local function compare(computed, data, tolerance, floor)
-  local worst, at, wrong = 0, nil, {}
-  local floors = { outputs = 0, grads = floor and floor * largest_of(data.grads) or 0 }
-  local function problem(...) wrong[#wrong + 1] = string.format(...) end
-  for _, section in ipairs { "outputs", "grads" } do
-    for _, name in ipairs(sorted(data[section])) do
-      local want, got = data[section][name], computed[section][name]
-      if not got then
-        problem("%s.%s was not computed", section, name)
-      elseif not same_shape(got, want) then
-        problem("%s.%s has the shape %s instead of %s", section, name, table.concat(got.shape, "x"),
-          table.concat(want.shape, "x"))
-      else
-        local err = relative_error(got, want, floors[section])
-        if not at or err > worst then worst, at = err, section .. "." .. name end
-        if err > tolerance[section] then
-          problem("%s.%s is off by %.3g of its largest value, allowed %.3g", section, name, err, tolerance[section])
-        end
-      end
-    end
-  end
-  return string.format("%.2g%s", worst, at and " at " .. at or ""), wrong
+-- Which errors have a limit.
+local function judged(spec, pass)
+  return { "outputs", spec.networks and PASSES[pass].narrow and "together" or "grads" }
 end
 
 -- ---- writing what was computed ----
@@ -277,14 +276,60 @@ end
 
 -- ---- a topic ----
 
-local function allowed(spec, entry, case, data)
-  local usual = spec.tolerance and spec.tolerance[case.dtype] or TOLERANCE[case.dtype]
+local function allowed(spec, entry, case, data, pass)
+  local known = PASSES[pass].narrow and "bf16" or pass
+  local usual = spec.tolerance and spec.tolerance[known] or TOLERANCE[known]
   local own = entry.tolerance and entry.tolerance(case, data)
-  if not own or case.dtype == "f32" and own < usual.outputs then return usual end
+  if PASSES[pass].narrow and entry.steps and entry.steps(case, data) then own = FINITE end
+  if not own or pass ~= "f64" and own < usual.outputs then return usual end
   return { outputs = own, grads = own }
 end
 
-local function run_case(spec, store, name, out)
+-- Errors of the exact results of moved data, the worst of a few tries; the sections that a pass in 16 bits rounds.
+local function errors_of_moved(spec, entry, case, data, read)
+  local worst = { outputs = {}, grads = {}, together = {} }
+  local sections = spec.networks and { "inputs", "weights", "upstream" } or { "inputs", "upstream" }
+  case.dtype, case.state, case.once = "f64", nil, true
+  for try = 1, spec.networks and TRIES or 1 do
+    local result = compute(entry, case, moved(data, sections, try), read)
+    errors.each(errors.of(result, data, floors_of(spec, entry, case, "moved", data)), function(section, name, err)
+      worst[section][name] = math.max(worst[section][name] or 0, err)
+    end)
+  end
+  case.once = nil
+  return worst
+end
+
+local function passes_of(spec, entry)
+  local list = {}
+  for _, pass in ipairs(spec.dtypes or { "f64", "f32", "moved", "bf16" }) do
+    local images = not PASSES[pass].narrow or not entry.parameters
+    if images and (entry.state or not PASSES[pass].state) then list[#list + 1] = pass end
+  end
+  return list
+end
+
+-- One pass of a case: a text about its errors, and what is wrong as lines. found: errors of all passes, by name.
+local function run_pass(spec, entry, case, data, read, pass, found)
+  if pass == "moved" then
+    found.moved = errors_of_moved(spec, entry, case, data, read)
+    return "moved " .. errors.worst(found.moved, judged(spec, pass)), {}
+  end
+  case.dtype, case.state = PASSES[pass].dtype, PASSES[pass].state
+  local result = compute(entry, case, data, read)
+  local own, wrong = errors.of(result, data, floors_of(spec, entry, case, pass, data))
+  local tolerance = allowed(spec, entry, case, data, pass)
+  errors.each(own, function(section, name, err)
+    local limit = (tolerance[section] or tolerance.grads) + (PASSES[pass].narrow and found.moved[section][name] or 0)
+    if err <= limit then return end
+    wrong[#wrong + 1] = string.format("%s.%s is off by %.3g of its largest value, allowed %.3g", section, name, err,
+      limit)
+  end, judged(spec, pass))
+  found[pass] = own
+  return pass .. " " .. errors.worst(own, judged(spec, pass)), wrong, result
+end
+
+local function run_case(spec, store, name, out, log)
   local case = read_case(store, name)
   local entry = spec.ops[case.op]
   if type(entry) == "function" then entry = { run = entry } end
@@ -293,27 +338,27 @@ local function run_case(spec, store, name, out)
   local data = read_data(store, name)
   read_attributes(entry, case, data)
   local function read(other) return read_case(store, other), read_data(store, other) end
-  local texts, problems = {}, {}
-  for _, dtype in ipairs(spec.dtypes or { "f64", "f32" }) do
-    case.dtype = dtype
-    local fine, result = xpcall(compute, function(e)
+  local texts, problems, found = {}, {}, {}
+  for _, pass in ipairs(passes_of(spec, entry)) do
+    local fine, text, wrong, result = xpcall(run_pass, function(e)
       return type(e) == "table" and e.missing and e or debug.traceback(tostring(e), 2)
-    end, entry, case, data, read)
-    if not fine and type(result) == "table" then return t.todo(result.missing .. " is not there yet", label) end
+    end, spec, entry, case, data, read, pass, found)
+    if not fine and type(text) == "table" then return t.todo(text.missing .. " is not there yet", label) end
     if fine then
-      local text, wrong = compare(result, data, allowed(spec, entry, case, data), spec.floor and spec.floor[dtype])
-      texts[#texts + 1] = dtype .. " " .. text
-      for _, line in ipairs(wrong) do problems[#problems + 1] = dtype .. ": " .. line end
-      if out and dtype == "f64" then write_case(out, store, name, data, result, entry.attributes) end
+      texts[#texts + 1] = text
+      for _, line in ipairs(wrong) do problems[#problems + 1] = pass .. ": " .. line end
+      local apart = entry.steps and entry.steps(case, data)
+      errors.note(log, pass .. (apart and " of steps" or ""), found[pass])
+      if out and pass == "f64" then write_case(out, store, name, data, result, entry.attributes) end
     else
-      problems[#problems + 1] = dtype .. ": " .. result
+      problems[#problems + 1] = pass .. ": " .. text
     end
   end
   t.ok(#problems == 0, string.format("%s: %s", label, table.concat(texts, ", ")))
   for _, line in ipairs(problems) do t.diag("  " .. line) end
 end
 
-local function run_file(spec, folder, file, out_folder)
+local function run_file(spec, folder, file, out_folder, log)
   local store = assert(engine.store_open(folder .. "/" .. file))
   if store:attr("/", "topic") ~= spec.topic then return store:close() end
   local out = out_folder and engine.store()
@@ -322,7 +367,7 @@ local function run_file(spec, folder, file, out_folder)
   end
   t.diag(folder .. "/" .. file)
   for _, name in ipairs(store:list "/") do
-    run_case(spec, store, name, out)
+    run_case(spec, store, name, out, log)
     collectgarbage()
   end
   if out then assert(out:save(out_folder .. "/" .. file)) end
@@ -331,8 +376,8 @@ local function run_file(spec, folder, file, out_folder)
 end
 
 --- Runs the topic's cases and ends the program. spec: { topic, ops, tolerance = { f32 = { outputs, grads } },
---- floor = { f32 = … }, dtypes }. floor: gradients smaller than this part of the case's largest one are what
---- cancellation has left; they are measured against the floor.
+--- floor = { f32 = … }, dtypes (the passes), networks = whether cases are networks }. floor: gradients smaller than
+--- this part of the case's largest one are what cancellation has left; they are measured against the floor.
 function golden.run(spec)
   local shared = os.getenv "HILUM_SHARED" or (os.getenv "HILUM_SOURCE" or ".") .. "/../shared"
   local folder = os.getenv "HILUM_GOLDEN" or shared .. "/golden"
@@ -340,11 +385,12 @@ function golden.run(spec)
   if not names then t.skip_all("no golden vectors: there is no folder " .. folder) end
   local out_folder = os.getenv "HILUM_GOLDEN_OUT"
   if out_folder then assert(engine.mkdir(out_folder)) end
-  local found = false
+  local found, log = false, {}
   for _, file in ipairs(names) do
-    if file:find "%.h5$" and run_file(spec, folder, file, out_folder) then found = true end
+    if file:find "%.h5$" and run_file(spec, folder, file, out_folder, log) then found = true end
   end
   if not found then t.skip_all(string.format("%s has no file of the topic '%s'", folder, spec.topic)) end
+  errors.tell(log, spec.topic)
   t.done()
 end
 

@@ -158,6 +158,7 @@ end
 
 golden.run {
   topic = "optim",
+  dtypes = { "f64", "f32" }, -- what is trained, its gradients and moments are f32 beside bf16 images too
   ops = {
     optimizer = optimizer, lr_schedule = lr_schedule, lr_plateau = lr_plateau, clip_grad_norm = clip_grad_norm,
     ema = ema,

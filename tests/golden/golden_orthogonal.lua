@@ -2,8 +2,19 @@
 
 local golden = require "golden.golden"
 local engine = require "hilum.engine"
+local grid = require "hilum.nn.grid"
 
 local op = engine.op
+
+-- An image as the pass has it: on the grid of an invertible state, where matrices are applied by lifting, or as it is.
+local function on_state(case, x)
+  return case.state and grid.on(x, case.state) or x
+end
+
+-- What was lifted comes back bit for bit.
+local function check_state(case, x, again)
+  if case.state and not x:tensor():same(again:tensor()) then error("the state did not come back bit for bit", 0) end
+end
 
 local MAPS = { cayley = op.cayley, exp = op.matrix_exp }
 
@@ -56,11 +67,14 @@ local function resampling(up)
   local there, back = op.resample_down, op.resample_up
   if up then there, back = back, there end
   return {
-    bind = { x = golden.image },
+    bind = { x = golden.image }, state = true,
     run = function(case, v)
       local matrix, o = MAPS[case.method](v.W), { stride = golden.zyx(case.stride, 1) }
-      local y = there(v.x, matrix, o)
-      return { y = y, inverse_of_y = back(y, matrix, o), kernel_matrix = matrix }
+      local x = on_state(case, v.x)
+      local y = there(x, matrix, o)
+      local again = back(y, matrix, o)
+      check_state(case, x, again)
+      return { y = grid.off(y), inverse_of_y = grid.off(again), kernel_matrix = matrix }
     end,
   }
 end
@@ -68,35 +82,43 @@ end
 local function inverse_resampling(up)
   local back = up and op.resample_down or op.resample_up
   return {
-    bind = { y = golden.image },
+    bind = { y = golden.image }, state = true,
     run = function(case, v)
-      return { x = back(v.y, MAPS[case.method](v.W), { stride = golden.zyx(case.stride, 1) }) }
+      local matrix, o = MAPS[case.method](v.W), { stride = golden.zyx(case.stride, 1) }
+      return { x = grid.off(back(on_state(case, v.y), matrix, o)) }
     end,
   }
 end
 
 golden.run {
-  topic = "orthogonal",
+  topic = "orthogonal", dtypes = { "f64", "f32", "moved", "bf16", "q10" },
   ops = {
-    map_cayley = map_case,
-    map_exp = map_case,
-    householder = function(case, v) return { Q = op.householder(v.V, { eps = case.eps }) } end,
-    init = start_case,
+    map_cayley = { run = map_case, parameters = true },
+    map_exp = { run = map_case, parameters = true },
+    householder = {
+      run = function(case, v) return { Q = op.householder(v.V, { eps = case.eps }) } end,
+      parameters = true,
+    },
+    init = { run = start_case, parameters = true },
     downsampling = resampling(false),
     downsampling_inverse = inverse_resampling(false),
     upsampling = resampling(true),
     upsampling_inverse = inverse_resampling(true),
     channel_mixing = {
-      bind = { x = golden.image },
+      bind = { x = golden.image }, state = true,
       run = function(case, v)
-        local matrix = MAPS[case.method](v.W)
-        local y = op.mix(v.x, matrix)
-        return { y = y, inverse_of_y = op.mix(y, matrix, { transpose = true }), kernel_matrix = matrix }
+        local matrix, x = MAPS[case.method](v.W), on_state(case, v.x)
+        local y = op.mix(x, matrix)
+        local again = op.mix(y, matrix, { transpose = true })
+        check_state(case, x, again)
+        return { y = grid.off(y), inverse_of_y = grid.off(again), kernel_matrix = matrix }
       end,
     },
     channel_mixing_inverse = {
-      bind = { y = golden.image },
-      run = function(case, v) return { x = op.mix(v.y, MAPS[case.method](v.W), { transpose = true }) } end,
+      bind = { y = golden.image }, state = true,
+      run = function(case, v)
+        return { x = grid.off(op.mix(on_state(case, v.y), MAPS[case.method](v.W), { transpose = true })) }
+      end,
     },
   },
 }

@@ -11,6 +11,10 @@ local network = {}
 --- 1e-3, sixteen units in the last place of the largest.
 network.FLOOR = 1e-3
 
+--- What bf16 may change in all gradients of a case together, beside what moved data do. Cases have few voxels: one
+--- value of a few dozen on the other side of an activation's kink is enough for 0.18, the most seen in 300 cases.
+network.KINK = 0.25
+
 -- Of rebuilt and stored gradients, relative to the largest entry; in bf16 they are the same bits.
 local AGREEMENT = { f64 = 1e-10, f32 = 1e-3, bf16 = 0 }
 
@@ -87,17 +91,17 @@ local function check_agreement(dtype, rebuilt, stored)
   end
 end
 
---- Runs both ways, raises where their gradients differ, returns what the rebuilt one gave.
+--- Runs both ways (once: only the rebuilt one), raises where their gradients differ, returns what the rebuilt one gave.
 --- o.build is called as build(b, x, rebuild).
 function network.both(o)
   local results = {}
-  for i, rebuild in ipairs { true, false } do
+  for i, rebuild in ipairs(o.once and { true } or { true, false }) do
     local one = setmetatable({
       build = function(b, x) return o.build(b, x, rebuild) end,
     }, { __index = o })
     results[i] = table.pack(network.run(one))
   end
-  check_agreement(o.x.dtype, results[1][2], results[2][2])
+  if not o.once then check_agreement(o.x.dtype, results[1][2], results[2][2]) end
   return table.unpack(results[1], 1, 3)
 end
 
