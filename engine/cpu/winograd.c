@@ -133,8 +133,13 @@ bool hl_winograd_takes(const hl_convolution *c) {
   return pays(c, voxels * c->n);
 }
 
+/* Rows of groups along x: each has moments of its own. */
+static int64_t row_count(const hl_convolution *c, const hl_winograd_job *j) {
+  return c->n * j->groups[0] * j->groups[1];
+}
+
 static int64_t group_count(const hl_convolution *c, const hl_winograd_job *j) {
-  return c->n * j->groups[0] * j->groups[1] * j->groups[2];
+  return row_count(c, j) * j->groups[2];
 }
 
 /* Products are summed in parts of neighbouring groups, each in f32, the parts in f64: as many for
@@ -182,62 +187,20 @@ static const float points[HL_SEEN][HL_TAPS] = {
 #undef SQUARE
 };
 
-typedef struct weights {
-  const hl_winograd_job *j;
-  const float *plain; /* [O][I][z][y][x] of the convolution x → y */
-  float *spread;
-  bool back;
-} weights;
+typedef struct weights_task {
+  const hl_winograd_weights *w;
+  int64_t chunks; /* of the units of a block */
+} weights_task;
 
-/* Where the taps from a source channel to a channel of the result are, and how far apart. */
-static const float *taps_of(const weights *w, int64_t out, int64_t in) {
-  enum { TAPS = HL_TAPS * HL_TAPS * HL_TAPS };
-  return w->back ? w->plain + (in * w->j->out + out) * TAPS
-                 : w->plain + (out * w->j->in + in) * TAPS;
-}
-
-/* Taps [z][y] at position x of the kernel, for the lanes of one block and unit. */
-static void taps_of_lanes(const weights *w, int64_t block, int64_t unit, int x,
-                          float taps[HL_TAPS * HL_TAPS][MOST_LANES]) {
-  const hl_winograd_job *j = w->j;
-  enum { LAST = HL_TAPS * HL_TAPS * HL_TAPS - 1 };
-  for (int64_t lane = 0; lane < j->lanes; lane++) {
-    int64_t out = (block * j->lanes + lane) / j->split, in = unit * j->split + lane % j->split;
-    bool there = out < j->out && in < j->in;
-    const float *from = there ? taps_of(w, out, in) : NULL;
-    for (int k = 0; k < HL_TAPS * HL_TAPS; k++) {
-      int at = k * HL_TAPS + x;
-      taps[k][lane] = there ? from[w->back ? LAST - at : at] : 0;
-    }
-  }
-}
-
-static void spread_lanes(float taps[HL_TAPS * HL_TAPS][MOST_LANES], float *to, int64_t step,
-                         int64_t lanes) {
-  float half[HL_SEEN][HL_TAPS][MOST_LANES];
-  for (int zf = 0; zf < HL_SEEN; zf++)
-    for (int y = 0; y < HL_TAPS; y++)
-      for (int64_t l = 0; l < lanes; l++)
-        half[zf][y][l] = points[zf][0] * taps[y][l] + points[zf][1] * taps[HL_TAPS + y][l] +
-                         points[zf][2] * taps[2 * HL_TAPS + y][l];
-  for (int f = 0; f < POINTS; f++) {
-    const float *g = points[f % HL_SEEN];
-    float(*from)[MOST_LANES] = half[f / HL_SEEN];
-    for (int64_t l = 0; l < lanes; l++)
-      to[f * step + l] = g[0] * from[0][l] + g[1] * from[1][l] + g[2] * from[2][l];
-  }
-}
+enum { UNITS_OF_CHUNK = 8 };
 
 static void spread_weights(int64_t begin, int64_t end, void *ctx) {
-  const weights *w = ctx;
-  const hl_winograd_job *j = w->j;
-  int64_t step = j->blocks * j->units * HL_TAPS * j->lanes;
-  for (int64_t i = begin; i < end; i++)
-    for (int x = 0; x < HL_TAPS; x++) {
-      float taps[HL_TAPS * HL_TAPS][MOST_LANES];
-      taps_of_lanes(w, i / j->units, i % j->units, x, taps);
-      spread_lanes(taps, w->spread + (i * HL_TAPS + x) * j->lanes, step, j->lanes);
-    }
+  const weights_task *t = ctx;
+  int64_t units = t->w->j->units;
+  for (int64_t i = begin; i < end; i++) {
+    int64_t first = i % t->chunks * UNITS_OF_CHUNK, last = first + UNITS_OF_CHUNK;
+    kernels()->spread_weights(t->w, i / t->chunks, first, last < units ? last : units);
+  }
 }
 
 /* The way back, for gradients: numbers at the points to taps. */
@@ -292,7 +255,7 @@ static void gather_weights(int64_t begin, int64_t end, void *ctx) {
 
 /* ---- running ---- */
 
-enum { GRAIN = 8, TILES_OF_RUN = 4 /* neighbours along y see the same rows */ };
+enum { GRAIN = 8, LEAST_RUNS = 16, TILES_OF_RUN = 4 /* neighbours along y see the same rows */ };
 
 typedef struct work {
   const hl_winograd_job *j;
@@ -330,6 +293,13 @@ static void do_runs(int64_t begin, int64_t end, void *ctx) {
   while ((run = atomic_fetch_add(&w->next, 1)) * w->run < w->groups) do_run(w, run, scratch);
 }
 
+/* Whole rows of groups along x. Small images have few of them: all threads want some. */
+static int64_t run_size(const hl_convolution *c, const hl_winograd_job *j) {
+  int64_t share = row_count(c, j) / LEAST_RUNS;
+  int64_t rows = share < 1 ? 1 : share < TILES_OF_RUN ? share : TILES_OF_RUN;
+  return rows * j->groups[2];
+}
+
 static void do_all(const hl_convolution *c, const hl_winograd_job *j, float *scratch,
                    float *parts) {
   work w = {.j = j,
@@ -338,13 +308,14 @@ static void do_all(const hl_convolution *c, const hl_winograd_job *j, float *scr
             .parts = parts,
             .scratch_each = hl_winograd_scratch(j),
             .groups = group_count(c, j),
-            .run = parts != NULL ? part_size(c, j) : j->groups[2] * TILES_OF_RUN};
+            .run = parts != NULL ? part_size(c, j) : run_size(c, j)};
   hl_parallel_for(hl_compute_threads(), 1, do_runs, &w);
 }
 
 static void convolve(const hl_convolution *c, hl_winograd_job *j, float *weight, float *workspace) {
-  const weights w = {j, weight, workspace, c->kind == HL_CONV_GRAD_INPUT};
-  hl_parallel_for(j->blocks * j->units, GRAIN, spread_weights, (void *)&w);
+  const hl_winograd_weights w = {j, weight, workspace, c->kind == HL_CONV_GRAD_INPUT};
+  weights_task t = {&w, divide_up(j->units, UNITS_OF_CHUNK)};
+  hl_parallel_for(j->blocks * t.chunks, 1, spread_weights, &t);
   j->weight = workspace;
   do_all(c, j, workspace + weight_numbers(j), NULL);
 }
@@ -381,11 +352,6 @@ hl_status hl_winograd_run(const hl_convolution *c, void *x, float *weight, float
 
 bool hl_winograd_takes_way(const hl_convolution *c) {
   return fills(c->in) && fills(c->out) && hl_winograd_takes(c);
-}
-
-/* Rows of groups along x: each has moments of its own. */
-static int64_t row_count(const hl_convolution *c, const hl_winograd_job *j) {
-  return c->n * j->groups[0] * j->groups[1];
 }
 
 hl_status hl_winograd_way_workspace(const hl_convolution *c, size_t *bytes, hl_err *e) {

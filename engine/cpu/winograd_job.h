@@ -53,10 +53,20 @@ static inline int64_t hl_winograd_moments(const hl_winograd_job *j) {
   return 2 * (j->out > j->lanes ? j->out : j->lanes);
 }
 
+/* Weights and where they go. */
+typedef struct hl_winograd_weights {
+  const hl_winograd_job *j;
+  const float *plain; /* [O][I][z][y][x] of the convolution x → y */
+  float *spread;      /* as the job's */
+  bool back;          /* from dy to dx */
+} hl_winograd_weights;
+
 /* Kernels for one set of instructions. */
 typedef struct hl_winograd_kernels {
   const char *name;
   int64_t lanes;
+  /* Units [begin, end) of a block of weights to their points. */
+  void (*spread_weights)(const hl_winograd_weights *w, int64_t block, int64_t begin, int64_t end);
   /* Group number `group` of the result; scratch of hl_winograd_scratch(j) numbers. */
   void (*convolve)(const hl_winograd_job *j, int64_t group, float *scratch);
   /* sum [36][blocks][units][3][lanes] += products of the group's two images. */
