@@ -378,6 +378,7 @@ hl_status hl_winograd_way_run(const hl_convolution *c, const hl_winograd_way *wa
                               float *weight, void *y, void *workspace, hl_err *e) {
   (void)e;
   hl_winograd_job j = job_of(c);
+  j.mean = way->mean;
   j.factor = way->factor;
   j.offset = way->offset;
   j.slope = way->slope;

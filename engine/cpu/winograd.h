@@ -19,8 +19,9 @@ HL_MUST_CHECK hl_status hl_winograd_run(const hl_convolution *c, void *x, float 
 
 /* What is done on the way, so that it needs no pass over memory of its own. */
 typedef struct hl_winograd_way {
-  /* The source, f32, is read as leaky_relu(x·factor + offset), each [n][in]; NULL: as it is. */
-  const float *factor, *offset;
+  /* The source, f32, is read as leaky_relu((x − mean)·factor + offset), each [n][in]; NULL: as
+   * it is. */
+  const float *mean, *factor, *offset;
   float slope;     /* of the leaky ReLU, 0 to 1 */
   double *moments; /* gets what the results of each image and channel, and their squares, add up
                     * to: [n][2][out]; NULL: not wanted */

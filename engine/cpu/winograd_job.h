@@ -40,8 +40,8 @@ typedef struct hl_winograd_job {
   const float *weight;                /* [36][blocks][units][3][lanes] */
   const float *bias;                  /* [out], or NULL */
   bool add;                           /* to what the result holds */
-  /* The source is read as leaky_relu(x·factor + offset), each [n][in]; NULL: as it is. */
-  const float *factor, *offset;
+  /* The source is read as leaky_relu((x − mean)·factor + offset), each [n][in]; NULL: as it is. */
+  const float *mean, *factor, *offset;
   float slope;
   /* [groups along z and y of all images][2][out, or as many as lanes if that is more]: what the
    * results and their squares add up to; NULL: not wanted. */

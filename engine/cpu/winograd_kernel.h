@@ -200,27 +200,27 @@ static void find_rows(const group *g, const void *image, const int64_t size[3], 
   }
 }
 
+enum { MEAN, FACTOR, OFFSET, NUMBERS_OF_READING };
+
 /* How the source is read where it is normalised and activated on the way. */
 typedef struct reading {
-  float factor[LANES], offset[LANES];     /* of fewer channels than lanes, repeated */
-  const float *factors, *offsets;         /* of the channels, as many as `period` */
-  int64_t period;                         /* at least LANES */
-  float slope, present[HL_SEEN][HL_SEEN]; /* 0 for rows (y, z) outside the image, else 1 */
+  float repeated[NUMBERS_OF_READING][LANES]; /* of fewer channels than lanes */
+  const float *at[NUMBERS_OF_READING];       /* of the channels, as many as `period` */
+  int64_t period;                            /* at least LANES */
+  float slope, present[HL_SEEN][HL_SEEN];    /* 0 for rows (y, z) outside the image, else 1 */
 } reading;
 
 static void start_reading(const group *g, reading *r) {
   const hl_winograd_job *j = g->j;
-  r->factors = j->factor + g->n * j->in;
-  r->offsets = j->offset + g->n * j->in;
+  const float *const of_image[] = {j->mean, j->factor, j->offset};
   r->period = most(j->in, LANES);
   r->slope = j->slope;
-  if (j->in >= LANES) return;
-  for (int i = 0; i < LANES; i++) {
-    r->factor[i] = r->factors[i % j->in];
-    r->offset[i] = r->offsets[i % j->in];
+  for (int k = 0; k < NUMBERS_OF_READING; k++) {
+    r->at[k] = of_image[k] + g->n * j->in;
+    if (j->in >= LANES) continue;
+    for (int i = 0; i < LANES; i++) r->repeated[k][i] = r->at[k][i % j->in];
+    r->at[k] = r->repeated[k];
   }
-  r->factors = r->factor;
-  r->offsets = r->offset;
 }
 
 /* The larger of two numbers each; NaN if b is. */
@@ -238,13 +238,13 @@ INLINE float larger_number(float a, float b) {
   return a > b ? a : b;
 }
 
-/* Numbers from `at` of the period on; outside the image there are zeros, not activated ones. */
-INLINE vec read_vec(const reading *r, vec x, vec factor, vec offset, int y, int z) {
-  vec u = x * factor + offset;
+/* Outside the image there are zeros, not activated ones. */
+INLINE vec read_vec(const reading *r, vec x, const vec of[NUMBERS_OF_READING], int y, int z) {
+  vec u = (x - of[MEAN]) * of[FACTOR] + of[OFFSET];
   return larger(u * r->slope, u) * r->present[y][z];
 }
 INLINE float read_float(const reading *r, float x, int64_t at, int y, int z) {
-  float u = x * r->factors[at] + r->offsets[at];
+  float u = (x - r->at[MEAN][at]) * r->at[FACTOR][at] + r->at[OFFSET][at];
   return larger_number(u * r->slope, u) * r->present[y][z];
 }
 
@@ -254,16 +254,13 @@ INLINE void spread_tile(const void *from[HL_SEEN][HL_SEEN], float *to, int64_t s
                         const reading *r, bool half_image, bool reads) {
   int64_t i = 0, at = 0;
   for (; n - i >= LANES; i += LANES) {
-    vec half[HL_SEEN][HL_SEEN], factor, offset;
-    if (reads) {
-      factor = load(r->factors + at);
-      offset = load(r->offsets + at);
-      at = at + LANES < r->period ? at + LANES : 0;
-    }
+    vec half[HL_SEEN][HL_SEEN], of[NUMBERS_OF_READING];
+    for (int k = 0; k < NUMBERS_OF_READING && reads; k++) of[k] = load(r->at[k] + at);
+    if (reads) at = at + LANES < r->period ? at + LANES : 0;
     for (int y = 0; y < HL_SEEN; y++) {
       vec d[HL_SEEN], v[HL_SEEN];
       for (int z = 0; z < HL_SEEN; z++) d[z] = load_image(from[y][z], i, half_image);
-      for (int z = 0; z < HL_SEEN && reads; z++) d[z] = read_vec(r, d[z], factor, offset, y, z);
+      for (int z = 0; z < HL_SEEN && reads; z++) d[z] = read_vec(r, d[z], of, y, z);
       spread_vec(d, v);
       for (int z = 0; z < HL_SEEN; z++) half[z][y] = v[z];
     }
@@ -306,7 +303,7 @@ static void spread(const group *g) {
   int64_t channels = j->in_filled, voxels = g->width + 2, step = g->tiles * j->spread_row;
   int64_t x = g->x - j->padding[2], first = most(0, -x), last = least(voxels, j->from[2] - x);
   int64_t row = most(j->spread_row, j->gathered_row);
-  bool reads = j->factor != NULL;
+  bool reads = j->mean != NULL;
   reading r;
   if (reads) start_reading(g, &r);
   if (last < first) last = first;

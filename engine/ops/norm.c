@@ -90,8 +90,9 @@ static inline void sum_squares(const float *restrict x, int64_t rows, int64_t st
   for (int i = 0; i < width; i++) second[i] += square[i];
 }
 
-static inline float gradient(float dy, float x, float factor, float offset, float slope) {
-  return hl_madd(x, factor, offset) > 0 ? dy : slope * dy;
+static inline float gradient(float dy, float x, float mean, float factor, float offset,
+                             float slope) {
+  return hl_madd(x - mean, factor, offset) > 0 ? dy : slope * dy;
 }
 
 /* Products and sums of up to BLOCK rows in f32, these sums in f64. */
@@ -105,7 +106,7 @@ static inline void sum_gradients(const float *restrict x, const float *restrict 
     for (int64_t r = first; r < last; r++)
       for (int i = 0; i < width; i++) {
         float v = x[r * step + i], mean = p[HL_NORM_MEAN * lanes + i];
-        float g = gradient(dy[r * step + i], v, p[HL_NORM_FACTOR * lanes + i],
+        float g = gradient(dy[r * step + i], v, mean, p[HL_NORM_FACTOR * lanes + i],
                            p[HL_NORM_OFFSET * lanes + i], slope);
         total[i] += g;
         dot[i] += g * ((v - mean) * p[HL_NORM_RSTD * lanes + i]);
@@ -214,7 +215,8 @@ void hl_norm_total(const hl_norm *j, int64_t image, int64_t channel, double sums
 HL_INLINE void normalise_row(const float *x, float *y, const float *restrict p, int64_t lanes,
                              int64_t width, float slope) {
   for (int64_t i = 0; i < width; i++) {
-    float u = hl_madd(x[i], p[HL_NORM_FACTOR * lanes + i], p[HL_NORM_OFFSET * lanes + i]);
+    float u = hl_madd(x[i] - p[HL_NORM_MEAN * lanes + i], p[HL_NORM_FACTOR * lanes + i],
+                      p[HL_NORM_OFFSET * lanes + i]);
     y[i] = u > 0 ? u : slope * u;
   }
 }
@@ -224,7 +226,7 @@ HL_INLINE void pull_back_row(const float *x, const float *dy, float *dx, const f
                              int64_t lanes, int64_t width, float slope) {
   for (int64_t i = 0; i < width; i++) {
     float mean = p[HL_NORM_MEAN * lanes + i], factor = p[HL_NORM_FACTOR * lanes + i];
-    float g = gradient(dy[i], x[i], factor, p[HL_NORM_OFFSET * lanes + i], slope);
+    float g = gradient(dy[i], x[i], mean, factor, p[HL_NORM_OFFSET * lanes + i], slope);
     dx[i] =
         factor * g + p[HL_NORM_SHIFT * lanes + i] + (x[i] - mean) * p[HL_NORM_SLANT * lanes + i];
   }
@@ -342,21 +344,13 @@ void hl_norm_set(const hl_norm *j, int64_t image, int which, int64_t channel, do
   for (int64_t i = channel; i < j->l.lanes; i += j->l.channels) p[i] = (float)value;
 }
 
-void hl_norm_line(double mean, double rstd, double scale, double shift, float *factor,
-                  float *offset) {
-  *factor = (float)(rstd * scale);
-  *offset = (float)(shift - mean * (double)*factor);
-}
-
 void hl_norm_set_channel(const hl_norm *j, int64_t image, int64_t channel, double mean, double rstd,
                          const float *scale, const float *offset) {
   hl_norm_set(j, image, HL_NORM_MEAN, channel, mean);
   hl_norm_set(j, image, HL_NORM_RSTD, channel, rstd);
-  float factor, at_zero;
-  hl_norm_line(mean, rstd, scale != NULL ? (double)scale[channel] : 1,
-               offset != NULL ? (double)offset[channel] : 0, &factor, &at_zero);
-  hl_norm_set(j, image, HL_NORM_FACTOR, channel, (double)factor);
-  hl_norm_set(j, image, HL_NORM_OFFSET, channel, (double)at_zero);
+  hl_norm_set(j, image, HL_NORM_FACTOR, channel,
+              rstd * (scale != NULL ? (double)scale[channel] : 1));
+  hl_norm_set(j, image, HL_NORM_OFFSET, channel, offset != NULL ? (double)offset[channel] : 0);
 }
 
 void hl_norm_moments(const double sums[2], double n, double *mean, double *variance) {

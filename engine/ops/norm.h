@@ -6,7 +6,7 @@
 
 #include "kernel.h"
 
-/* What each image and channel needs. With g = dy·act'(u), u = x·FACTOR + OFFSET:
+/* What each image and channel needs. With g = dy·act'(u), u = (x − MEAN)·FACTOR + OFFSET:
  *   forward  y = act(u), act the leaky ReLU; or y = base ± act(u)
  *   sums     of x and x²; with dy: of g and g·(x − MEAN)·RSTD
  *   backward dx = FACTOR·g + SHIFT + (x − MEAN)·SLANT. */
@@ -55,10 +55,7 @@ void hl_norm_sums(hl_norm *j);
 void hl_norm_total(const hl_norm *j, int64_t image, int64_t channel, double sums[2]);
 
 void hl_norm_set(const hl_norm *j, int64_t image, int which, int64_t channel, double value);
-/* (x − mean)·rstd·scale + shift as x·factor + offset. */
-void hl_norm_line(double mean, double rstd, double scale, double shift, float *factor,
-                  float *offset);
-/* MEAN, RSTD and what hl_norm_line gives; scale and offset are vectors of channels or NULL. */
+/* MEAN, RSTD, FACTOR = rstd·scale and OFFSET; scale and offset are vectors of channels or NULL. */
 void hl_norm_set_channel(const hl_norm *j, int64_t image, int64_t channel, double mean, double rstd,
                          const float *scale, const float *offset);
 

@@ -68,30 +68,31 @@ static bool in_one_pass(const hl_call *c, hl_conv_kind kind) {
 
 /* ---- in one pass ---- */
 
-/* Factors and offsets of x, moments of y, the convolution's scratch. */
+/* Means, factors and offsets of x, moments of y, the convolution's scratch. */
 typedef struct layout {
   size_t factors, moments, rest, bytes;
 } layout;
 
 static hl_status lay_out(const hl_convolution *cv, layout *l, hl_err *e) {
   l->factors = 0;
-  l->moments = rounded((size_t)(2 * cv->n * cv->in) * sizeof(float));
+  l->moments = rounded((size_t)(3 * cv->n * cv->in) * sizeof(float));
   l->rest = l->moments + rounded((size_t)(2 * cv->n * cv->out) * sizeof(double));
   HL_TRY(hl_winograd_way_workspace(cv, &l->bytes, e));
   l->bytes += l->rest;
   return HL_OK;
 }
 
-/* leaky_relu's argument as x·factor + offset, as hl_norm_set_channel has it. */
-static void set_factors(const hl_convolution *cv, int n_in, hl_tensor *const *in, float *factor,
-                        float *offset) {
+/* As hl_norm_set_channel has them: [3][n][in]. */
+static void set_factors(const hl_convolution *cv, int n_in, hl_tensor *const *in, float *mean) {
   const float *stats = hl_tensor_f32(in[2]);
   const float *scale = n_in > 3 ? hl_tensor_f32(in[3]) : NULL;
   const float *shift = n_in > 4 ? hl_tensor_f32(in[4]) : NULL;
-  for (int64_t i = 0; i < cv->n * cv->in; i++)
-    hl_norm_line((double)stats[2 * i], (double)stats[2 * i + 1],
-                 scale != NULL ? (double)scale[i % cv->in] : 1,
-                 shift != NULL ? (double)shift[i % cv->in] : 0, &factor[i], &offset[i]);
+  float *factor = mean + cv->n * cv->in, *offset = factor + cv->n * cv->in;
+  for (int64_t i = 0; i < cv->n * cv->in; i++) {
+    mean[i] = stats[2 * i];
+    factor[i] = (float)((double)stats[2 * i + 1] * (scale != NULL ? (double)scale[i % cv->in] : 1));
+    offset[i] = shift != NULL ? shift[i % cv->in] : 0;
+  }
 }
 
 static void set_stats(const hl_convolution *cv, const double *moments, double eps, float *stats) {
@@ -113,11 +114,12 @@ static hl_status run_in_one(const hl_call *c, const parts *p, hl_tensor *const *
   bool ahead = p->kind == HL_CONV_FORWARD;
   layout l;
   HL_TRY(lay_out(&cv, &l, e));
-  float *factor = (float *)(void *)(work + l.factors), *offset = factor + cv.n * cv.in;
+  float *mean = (float *)(void *)(work + l.factors);
   double *moments = (double *)(void *)(work + l.moments);
-  if (p->reads) set_factors(&cv, c->n_in, in, factor, offset);
-  const hl_winograd_way way = {.factor = p->reads ? factor : NULL,
-                               .offset = offset,
+  if (p->reads) set_factors(&cv, c->n_in, in, mean);
+  const hl_winograd_way way = {.mean = p->reads ? mean : NULL,
+                               .factor = mean + cv.n * cv.in,
+                               .offset = mean + 2 * cv.n * cv.in,
                                .slope = (float)p->slope,
                                .moments = p->gives ? moments : NULL};
   hl_tensor *weight = ahead ? in[1] : out[0], *y = ahead ? out[0] : in[1];

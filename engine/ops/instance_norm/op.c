@@ -6,6 +6,7 @@
  *   dx = scale·r·(g − Σg/N − h·Σ(g·h)/N), sums over the voxels of one image and channel. */
 #include "instance_norm.h"
 
+#include "normalise/normalise.h"
 #include "opkit.h"
 
 #include <math.h>
@@ -36,22 +37,17 @@ static hl_status image_shape(const hl_call *c, hl_err *e) {
   return HL_OK;
 }
 
-static hl_desc stats_desc(const hl_desc *x) {
-  const int64_t dim[3] = {x->shape.dim[AXIS_N], x->shape.dim[AXIS_C], 2};
-  return hl_desc_plain(hl_kept_dtype(x->dtype), 3, dim);
-}
-
 static hl_status shape(hl_call *c, hl_err *e) {
   HL_TRY(image_shape(c, e));
   HL_TRY(affine_shape(c, 1, e));
-  hl_desc stats = stats_desc(&c->in[0]);
+  hl_desc stats = hl_instance_stats_of(&c->in[0]);
   HL_TRY(hl_rule_out(c, &c->in[0], e));
   return hl_rule_out(c, &stats, e);
 }
 
 static hl_status grad_shape(hl_call *c, hl_err *e) {
   HL_TRY(image_shape(c, e));
-  hl_desc stats = stats_desc(&c->in[0]);
+  hl_desc stats = hl_instance_stats_of(&c->in[0]);
   HL_TRY(hl_rule_is(c, 1, "stats", &stats, "what instance_norm gives", e));
   HL_TRY(hl_rule_is(c, 2, "dy", &c->in[0], "x", e));
   HL_TRY(affine_shape(c, 3, e));
@@ -60,32 +56,20 @@ static hl_status grad_shape(hl_call *c, hl_err *e) {
   return HL_OK;
 }
 
-/* ---- reference: one image and channel at a time, `x` and the rest point at its voxels ---- */
+/* ---- references ---- */
 
-static double activated(double u, double slope) {
-  return u > 0 ? u : slope * u;
-}
-
-static void normalise(const double *x, double *y, int64_t n, double scale, double offset,
-                      const hl_instance_norm_attrs *a, double stats[2]) {
-  double mean = 0, var = 0;
-  for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
-  for (int64_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
-  stats[0] = mean;
-  stats[1] = 1 / sqrt(var + a->eps);
-  for (int64_t i = 0; i < n; i++)
-    y[i] = activated(scale * (x[i] - mean) * stats[1] + offset, a->slope);
-}
-
+/* Its two parts, one after the other. */
 static hl_status ref(const hl_call *c, const double *const *in, double *const *out, hl_err *e) {
-  (void)e;
-  int64_t n = hl_image_voxels(&c->in[0]), channels = c->in[0].shape.dim[AXIS_C];
-  for (int64_t i = 0; i < c->in[0].shape.dim[AXIS_N] * channels; i++) {
-    double scale = c->n_in > 1 ? in[1][i % channels] : 1;
-    double offset = c->n_in > 2 ? in[2][i % channels] : 0;
-    normalise(in[0] + i * n, out[0] + i * n, n, scale, offset, c->attrs, out[1] + 2 * i);
-  }
-  return HL_OK;
+  const hl_instance_norm_attrs *a = c->attrs;
+  const hl_instance_stats_attrs eps = {.eps = a->eps};
+  const hl_normalise_attrs slope = {.slope = a->slope};
+  hl_call stats = {.op = &hl_op_instance_stats, .attrs = &eps, .n_in = 1, .n_out = 1};
+  hl_call map = {.op = &hl_op_normalise, .attrs = &slope, .n_in = c->n_in + 1, .n_out = 1};
+  const double *args[] = {in[0], out[1], c->n_in > 1 ? in[1] : NULL, c->n_in > 2 ? in[2] : NULL};
+  stats.in[0] = map.in[0] = c->in[0];
+  stats.out[0] = map.in[1] = c->out[1];
+  HL_TRY(stats.op->ref(&stats, in, out + 1, e));
+  return map.op->ref(&map, args, out, e);
 }
 
 /* Writes dx and gives Σ g·h and Σ g. */

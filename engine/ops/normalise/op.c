@@ -23,7 +23,7 @@ static const hl_attr add_schema[] = {
     {0},
 };
 
-static hl_desc stats_of(const hl_desc *x) {
+hl_desc hl_instance_stats_of(const hl_desc *x) {
   const int64_t dim[3] = {x->shape.dim[AXIS_N], x->shape.dim[AXIS_C], 2};
   return hl_desc_plain(hl_kept_dtype(x->dtype), 3, dim);
 }
@@ -31,7 +31,7 @@ static hl_desc stats_of(const hl_desc *x) {
 static hl_status stats_shape(hl_call *c, hl_err *e) {
   HL_TRY(hl_rule_types(c, e));
   HL_TRY(hl_rule_image(c, 0, "x", e));
-  hl_desc d = stats_of(&c->in[0]);
+  hl_desc d = hl_instance_stats_of(&c->in[0]);
   return hl_rule_out(c, &d, e);
 }
 
@@ -40,7 +40,7 @@ static hl_status check(const hl_call *c, int first, hl_err *e) {
   static const char *const names[] = {"scale", "offset"};
   HL_TRY(hl_rule_types(c, e));
   HL_TRY(hl_rule_image(c, first, "x", e));
-  hl_desc stats = stats_of(&c->in[first]);
+  hl_desc stats = hl_instance_stats_of(&c->in[first]);
   HL_TRY(hl_rule_is(c, first + 1, "stats", &stats, "what instance_stats gives", e));
   for (int i = first + 2; i < c->n_in; i++)
     HL_TRY(hl_rule_vector(c, i, names[i - first - 2], c->in[first].shape.dim[AXIS_C],
