@@ -134,22 +134,38 @@ run "$HILUM" doctor
 is "$status" 0 "the doctor looks around"
 like "$stdout" "^threads +[0-9]+" "and counts threads"
 
-run "$HILUM" bench ops --only pad --size 8 --channels 2
+run "$HILUM" bench ops --seconds 0.01 --only pad --size 8 --channels 2
 is "$status" 0 "ops are measured"
 like "$stdout" "^pad before=2 after=2 mode=reflect +2 +[0-9.]+ ms +[0-9.]+ GB/s +[0-9]+ %" "each with its rate and share"
-run "$HILUM" bench ops --only conv_grad_weight --size 6 --channels 2 --json
+run "$HILUM" bench ops --seconds 0.01 --only conv_grad_weight --size 6 --channels 2 --json
 is "$status" 0 "and as JSON"
+is "$(printf '%s\n' "$stdout" | wc -l)" 1 "on one line"
 like "$stdout" '"gf_per_s":' "with what was computed in a second"
-run "$HILUM" bench ops --only mul --size 8 --channels 2 --dtype bf16
+run "$HILUM" bench ops --seconds 0.01 --only mul --size 8 --channels 2 --dtype bf16
 is "$status" 0 "in bf16 too"
 like "$stdout" "image .1,2,8,8,8. bf16" "which is told"
-run "$HILUM" bench conv --size 8
+run "$HILUM" bench conv --seconds 0.01 --size 8
 is "$status" 0 "convolutions are measured"
 like "$stdout" " 8 -> +8 at +8³ +conv_grad_weight +[0-9.]+ ms +[0-9.]+ GF/s +[0-9]+ % +[0-9.]+ GB/s +[0-9]+ %" \
   "each with its rates and shares"
-run "$HILUM" bench conv --size 8 --dtype bf16 --json
+run "$HILUM" bench conv --seconds 0.01 --size 8 --dtype bf16 --json
 is "$status" 0 "in bf16 and as JSON"
 like "$stdout" '"multiply_add_gf_per_s":' "beside what the machine can"
+run "$HILUM" bench norm --seconds 0.01 --size 8
+is "$status" 0 "normalisations are measured"
+like "$stdout" " 64 at +2³ +instance_norm_grad +[0-9.]+ ms +[0-9.]+ GB/s +[0-9]+ %" "down to the smallest level"
+run "$HILUM" bench norm --seconds 0.01 --size 8 --dtype bf16 --json
+is "$status" 0 "in bf16 and as JSON"
+is "$(printf '%s\n' "$stdout" | wc -l)" 1 "on one line"
+run "$HILUM" bench resample --seconds 0.01 --size 8
+is "$status" 0 "orthogonal maps are measured"
+like "$stdout" " 16 at +8³ +f32 +mix transposed +[0-9.]+ ms +[0-9.]+ GB/s +[0-9]+ %" "there and back"
+run "$HILUM" bench resample --seconds 0.01 --size 8 --dtype bf16 --json
+is "$status" 0 "in bf16 and as JSON"
+like "$stdout" '"dtype": "q8", "gb_per_s": [0-9.e-]+, "op": "mix_grad_matrix"' "with the state on its grid"
+run "$HILUM" bench norm --seconds 0
+is "$status" 2 "no patience at all is a wrong command line"
+like "$stderr" "--seconds: expected a number from 0.001 to 3600, got '0'" "whose message says what would do"
 run "$HILUM" bench ops --dtype f16
 is "$status" 2 "an unknown type is a wrong command line"
 like "$stderr" "expected one of f32, bf16, got 'f16'" "whose message says what there is"

@@ -141,7 +141,7 @@ local function ops(given, command)
   return require("hilum.cli.bench_ops").run {
     only = given.only, json = given.json, side = options.number(command, given, "size", 96, 4),
     channels = options.number(command, given, "channels", 16, 1),
-    seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
+    seconds = options.decimal(command, given, "seconds", 0.001, 3600),
     dtype = options.choice(command, given, "dtype", { "f32", "bf16" }),
   }
 end
@@ -156,12 +156,27 @@ local function metrics(given, command)
   }
 end
 
-local function conv(given, command)
-  if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
-  return require("hilum.cli.bench_conv").run {
-    json = given.json, side = options.number(command, given, "size", 128, 4),
-    seconds = given.seconds and options.number(command, given, "seconds", 1, 1),
-    dtype = options.choice(command, given, "dtype", { "f32", "bf16" }),
+-- The command that measures ops at the shapes of the networks; bench() is their module.
+local function of_shapes(name, summary, bench)
+  return {
+    name = name,
+    summary = summary,
+    arguments = {},
+    options = {
+      { "size", "N", "side of the largest image (default: 128)" },
+      { "dtype", "f32|bf16", "of images (default: f32); parameters are f32" },
+      { "seconds", "N", "patience per kernel; the fastest run counts (default: 0.3)" },
+      { "threads", "N", "compute threads (default: all processors)" },
+      { "json", nil, "one JSON line" },
+    },
+    run = function(given, command)
+      if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
+      return require("hilum.cli.bench_shapes").run(bench(), {
+        json = given.json, side = options.number(command, given, "size", 128, 4),
+        seconds = options.decimal(command, given, "seconds", 0.001, 3600),
+        dtype = options.choice(command, given, "dtype", { "f32", "bf16" }),
+      })
+    end,
   }
 end
 
@@ -223,18 +238,11 @@ return {
       },
       run = metrics,
     },
-    {
-      name = "bench conv",
-      summary = "the networks' convolutions and their gradients: GF/s and GB/s beside the machine's",
-      arguments = {},
-      options = {
-        { "size", "N", "side of the largest image (default: 128)" },
-        { "dtype", "f32|bf16", "of images (default: f32); parameters are f32" },
-        { "seconds", "N", "patience per kernel; the fastest run counts (default: 0.3)" },
-        { "threads", "N", "compute threads (default: all processors)" },
-        { "json", nil, "one JSON line" },
-      },
-      run = conv,
-    },
+    of_shapes("bench conv", "the networks' convolutions and their gradients: GF/s and GB/s beside the machine's",
+      function() return require "hilum.cli.bench_conv" end),
+    of_shapes("bench norm", "the networks' normalisations and their gradients: GB/s beside the machine's",
+      function() return require "hilum.cli.bench_norm" end),
+    of_shapes("bench resample", "an iunet's mixing and resampling and their gradients: GB/s beside the machine's",
+      function() return require "hilum.cli.bench_resample" end),
   },
 }

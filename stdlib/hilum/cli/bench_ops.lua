@@ -5,18 +5,26 @@
 -- more than once show as a lower share. GF/s of convolutions count two operations for each product of the plain
 -- convolution, padding included. With dtype bf16 images are bf16 and parameters f32, as networks have them.
 
+local common = require "hilum.cli.common"
 local engine = require "hilum.engine"
-local json = require "hilum.json"
 
 local patience = 0.3
+
+-- Orthogonal matrices close to where networks begin.
+local function orthogonal(shape, key)
+  local skew = engine.zeros(shape)
+  engine.rng(0, "bench " .. key, 0, 0):fill_uniform(skew, -0.05, 0.05)
+  return engine.op.cayley(skew)
+end
 
 -- Tensors of the sizes wanted, made once and kept while their group is measured.
 local function maker(dtype)
   local made = {}
   return function(spec)
     local shape, layout, name = spec[1], spec[2], spec[3] or ""
-    local type = (layout == "image" or spec.like_images) and dtype or "f32"
-    local key = table.concat(shape, "x") .. layout .. name
+    local type = spec.dtype or (layout == "image" or spec.like_images) and dtype or "f32"
+    local key = table.concat(shape, "x") .. layout .. type .. name
+    if spec.orthogonal then made[key] = made[key] or orthogonal(shape, key) end
     if not made[key] then
       made[key] = engine.zeros(shape, { layout = layout, dtype = type })
       engine.rng(0, "bench " .. key, 0, 0):fill_uniform(made[key], 0.1, 0.9)
@@ -158,8 +166,11 @@ local function look_again(machine)
 end
 
 local bench_ops = {
-  --- maker(dtype): a function that makes tensors of { shape, layout, name }, each once.
+  --- maker(dtype): a function that makes tensors of { shape, layout, name, dtype = of images unless it is said,
+  --- orthogonal = whether it is a stack of such matrices }, each once.
   maker = maker,
+  --- look_again(machine): raises the peaks to those of now, should they be higher.
+  look_again = look_again,
   --- time({ op, inputs, attributes }, make, patience in seconds): seconds of the fastest run, bytes moved.
   time = time,
 }
@@ -196,10 +207,10 @@ function bench_ops.run(settings)
       machine.multiply_add / 1e9))
   end
   if settings.json then
-    return print(json.encode {
+    return common.emit_line {
       who = "hilum " .. engine.version, threads = engine.threads(), image = image_shape(side, channels), dtype = dtype,
       triad_gb_per_s = machine.triad / 1e9, multiply_add_gf_per_s = machine.multiply_add / 1e9, ops = rows,
-    })
+    }
   end
 end
 
