@@ -32,7 +32,7 @@ local function shifted(self, b, x, sign, from, name)
     return sign > 0 and op.add(x, y) or op.sub(x, y)
   end
   local function build()
-    self.inner:stream(b, grid.off(from), x.shape[2], thickness, function(part, first)
+    self.inner:stream(b, from, x.shape[2], thickness, function(part, first)
       x = op.add_at(x, part, { start = { 0, 0, first, 0, 0 }, scale = sign })
     end)
   end
