@@ -232,7 +232,7 @@ static void push_tensors(lua_State *L, int n, hl_tensor *const *list) {
 static int call_observer(lua_State *L) {
   const hl_step *step = lua_touserdata(L, 2);
   lua_pushvalue(L, 1);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 8);
   lua_pushstring(L, step->op);
   lua_setfield(L, -2, "op");
   lua_pushstring(L, step->place);
@@ -241,6 +241,10 @@ static int call_observer(lua_State *L) {
   lua_setfield(L, -2, "backward");
   lua_pushnumber(L, step->seconds);
   lua_setfield(L, -2, "seconds");
+  lua_pushinteger(L, (lua_Integer)step->live);
+  lua_setfield(L, -2, "live");
+  lua_pushinteger(L, (lua_Integer)step->block);
+  lua_setfield(L, -2, "block");
   push_tensors(L, step->n_in, step->in);
   lua_setfield(L, -2, "input");
   push_tensors(L, step->n_out, step->out);

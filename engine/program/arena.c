@@ -103,7 +103,7 @@ static size_t lay_out(slot **order, int n, const slot **near) {
   return most;
 }
 
-static size_t live_bytes(const hl_program *p, int i) {
+size_t hl_arena_live(const hl_program *p, int i) {
   size_t live = 0;
   for (int k = 0; k < p->n_slots; k++)
     if (p->slots[k].first <= i && i <= p->slots[k].last) live += p->slots[k].bytes;
@@ -113,7 +113,7 @@ static size_t live_bytes(const hl_program *p, int i) {
 summit hl_arena_summit(const hl_program *p) {
   summit top = {-1, 0, 0};
   for (int i = 0; i < p->n_nodes; i++) {
-    size_t live = p->nodes[i].needed ? live_bytes(p, i) : 0;
+    size_t live = p->nodes[i].needed ? hl_arena_live(p, i) : 0;
     if (live > top.live) top = (summit){.node = i, .live = live};
   }
   if (top.node >= 0 && p->nodes[top.node].scratch >= 0)

@@ -202,6 +202,8 @@ static hl_status tell(const run *r, int i, double seconds, hl_err *e) {
                   .place = p->scopes[n->scope].path,
                   .backward = n->backward,
                   .seconds = seconds,
+                  .live = hl_arena_live(p, i),
+                  .block = p->arena_bytes,
                   .n_in = c == NULL ? n->n_in : c->call.n_operands,
                   .n_out = c == NULL ? n->n_out : c->call.n_results,
                   .in = in,

@@ -132,6 +132,8 @@ HL_MUST_CHECK hl_status hl_fuse(hl_program *p, hl_err *e);
 
 /* Gives every passing value and workspace of a finished program its place in the arena. */
 HL_MUST_CHECK hl_status hl_arena_plan(hl_program *p, hl_err *e);
+/* Bytes of the arena that are in use while node i runs. */
+size_t hl_arena_live(const hl_program *p, int i);
 /* Where most bytes of the arena are in use, how many, and how many of them are that node's scratch.
  * No layout can be smaller than `live`; node is -1 if the program keeps nothing. */
 typedef struct summit {

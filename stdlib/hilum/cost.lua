@@ -24,11 +24,23 @@ local function activations(ledger)
   return p.all - p.parameters - p.gradients - p.optimiser
 end
 
+-- Who watches step i. A profile leaves the first out.
+local function observer_of(o, i)
+  local by_kind, by_time = i > 1 and o.profile or nil, o.timeline
+  if by_time then by_time:begin() end
+  if not by_time then return by_kind and by_kind.observe end
+  if not by_kind then return by_time.observe end
+  return function(op)
+    by_time.note(op)
+    by_kind.observe(op)
+  end
+end
+
 local function run_steps(step, batch, o)
   local seconds, losses, clipped = {}, {}, 0
   for i = 1, o.steps do
     local t = engine.clock()
-    local result, err = step:run(batch, i > 1 and o.profile and o.profile.observe or nil)
+    local result, err = step:run(batch, observer_of(o, i))
     if not result then error(problem.of(err), 0) end
     losses[i] = result.loss
     for _, count in pairs(result.clipped) do clipped = clipped + count end
@@ -42,10 +54,11 @@ end
 
 --- Runs steps of forward pass, loss, backward pass and Adam. o: { net = layer, size = { z, y, x }, n = images in a
 --- batch, batch = function() their tensors (default: random), precision, loss, steps, budget = bytes,
---- each = function(i, seconds, loss) after each step, profile = a profile of all steps but the first }. "Start" is when
---- net, input and truth exist. Returns { parameters, seconds, seconds_per_step, loss, peak_rss_bytes,
---- peak_above_start_bytes, start_peak_rss_bytes, start_ledger_bytes, peak_ledger_bytes, peak_ledger_activation_bytes,
---- planned_bytes, planned_where, clipped = numbers of a 16-bit state that left its range }; raises.
+--- each = function(i, seconds, loss) after each step, profile = a profile of all steps but the first, timeline = one of
+--- all steps }. "Start" is when net, input and truth exist. Returns { parameters, seconds, seconds_per_step, loss,
+--- peak_rss_bytes, peak_above_start_bytes, start_rss_bytes, start_peak_rss_bytes, start_ledger_bytes,
+--- peak_ledger_bytes, peak_ledger_activation_bytes, planned_bytes, planned_where, clipped = numbers of a 16-bit state
+--- that left its range }; raises.
 function cost.of_steps(o)
   local net = model.new(o.net, { seed = 0, precision = o.precision })
   net:predictor { batch = o.n, size = o.size } -- the parameters come to life
@@ -61,8 +74,8 @@ function cost.of_steps(o)
   local ledger, plan = engine.ledger(), step:plan()
   return {
     parameters = net:parameter_count(), seconds_per_step = math.min(table.unpack(seconds)), seconds = seconds,
-    peak_rss_bytes = peak, peak_above_start_bytes = peak - start, start_peak_rss_bytes = highest,
-    start_ledger_bytes = before.all, peak_ledger_bytes = ledger.peak.all,
+    peak_rss_bytes = peak, peak_above_start_bytes = peak - start, start_rss_bytes = start,
+    start_peak_rss_bytes = highest, start_ledger_bytes = before.all, peak_ledger_bytes = ledger.peak.all,
     peak_ledger_activation_bytes = activations(ledger), planned_bytes = plan.bytes.peak, planned_where = plan.where,
     loss = losses, clipped = clipped,
   }

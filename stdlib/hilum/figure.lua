@@ -25,6 +25,7 @@ figure.of_runs = {
 }
 figure.of_profile = {
   { "step", "where the time of a training step goes, by kind of op" },
+  { "step_memory", "what memory a training step holds at each of its ops" },
 }
 figure.of_measurement = {
   { "memory", "peak memory of a training step over depth and size" },

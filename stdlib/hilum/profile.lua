@@ -33,6 +33,13 @@ local function bytes_of(step)
   return n
 end
 
+--- Lets go of the tensors of an op that an observer was told about; at once, because they are large.
+function profile.let_go(step)
+  for _, list in ipairs { step.input, step.out } do
+    for _, t in ipairs(list) do t:free() end
+  end
+end
+
 --- A profile; p.observe goes to a trainer's run. It may watch several runs.
 function profile.new()
   local p = setmetatable({ rows = {}, by_key = {}, seconds = 0 }, profile)
@@ -46,9 +53,7 @@ function profile.new()
     row.calls, row.seconds = row.calls + 1, row.seconds + step.seconds
     row.bytes, row.work = row.bytes + bytes_of(step), row.work + work_of(step)
     p.seconds = p.seconds + step.seconds
-    for _, list in ipairs { step.input, step.out } do -- at once: they are large
-      for _, t in ipairs(list) do t:free() end
-    end
+    profile.let_go(step)
   end
   return p
 end

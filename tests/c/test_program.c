@@ -320,6 +320,53 @@ static void steady_state(bool rebuild) {
   net_free(&n);
 }
 
+typedef struct lives {
+  int n;
+  size_t live[8], block;
+} lives;
+
+static hl_status note_lives(void *ctx, const hl_step *step, hl_err *e) {
+  lives *seen = ctx;
+  if (seen->n == 8) return hl_fail(e, HL_EINVAL, "more ops than there should be");
+  seen->live[seen->n++] = step->live;
+  seen->block = step->block;
+  return HL_OK;
+}
+
+/* a = exp(x), b = tanh(x), c = a·b in the place of one of them, d = exp(c) in that of c, which is
+ * then alone; the result is none of the passing values. */
+static void lives_are_told(void) {
+  hl_err e = {0};
+  hl_program *p;
+  hl_desc d = image(HL_F32);
+  hl_var x, a, b, c, last, y;
+  lives seen = {0};
+  hl_plan plan;
+  succeeds(hl_program_new(&p, false, &e), &e, "a program");
+  succeeds(hl_program_input(p, "x", &d, &x, &e), &e, "x");
+  succeeds(emit1(p, "exp", NULL, x, HL_NO_VAR, &a, &e), &e, "a");
+  succeeds(emit1(p, "tanh", NULL, x, HL_NO_VAR, &b, &e), &e, "b");
+  succeeds(emit1(p, "mul", NULL, a, b, &c, &e), &e, "c");
+  succeeds(emit1(p, "exp", NULL, c, HL_NO_VAR, &last, &e), &e, "d");
+  succeeds(emit1(p, "neg", NULL, last, HL_NO_VAR, &y, &e), &e, "y");
+  succeeds(hl_program_output(p, y, HL_MEM_DATA, &e), &e, "the result");
+  hl_program_keep_apart(p);
+  succeeds(hl_program_finish(p, &e), &e, "finish");
+  hl_program_observe(p, note_lives, &seen);
+  hl_tensor *in = random_tensor(&d, 1), *out = NULL;
+  succeeds(hl_program_run(p, 1, &in, 1, &out, &e), &e, "run");
+  const size_t one = (hl_desc_bytes(&d) + 63) / 64 * 64, want[] = {one, 2 * one, 2 * one, one, one};
+  is_int(seen.n, 5, "every op is told");
+  for (int i = 0; i < 5; i++)
+    is_int((long long)seen.live[i], (long long)want[i], "bytes that op %d needs", i + 1);
+  is_int((long long)seen.block, 2 * (long long)one, "and the block of all");
+  succeeds(hl_program_plan(p, &plan, &e), &e, "plan");
+  is_int((long long)plan.peak[HL_MEM_STATE], 2 * (long long)one, "which is what the plan has");
+  hl_tensor_unref(in);
+  hl_tensor_unref(out);
+  hl_program_free(p);
+}
+
 /* ---- what goes wrong ---- */
 
 static void misplaced_stretches(void) {
@@ -436,6 +483,7 @@ int main(void) {
   misplaced_stretches();
   steady_state(true);
   steady_state(false);
+  lives_are_told();
   bad_requests();
   errors_name_the_place();
   allocation_failures();

@@ -178,6 +178,19 @@ for field in seconds_per_step peak_rss_bytes peak_above_start_bytes peak_ledger_
   like "$stdout" "\"$field\": [0-9.e-]+" "with $field"
 done
 like "$stdout" '"loss": \[ 0\.[0-9]+, 0\.[0-9]+ \]' "and every step's loss"
+run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 1 --memory-figure held --json
+is "$status" 0 "what a step holds over time"
+like "$stdout" '"memory": \[ \[ \{ "backward": false, "data": [0-9]+, "kept": [0-9]+, "ledger": [0-9]+, "live": [0-9]+' \
+  "is numbers of each op"
+if command -v gnuplot >/dev/null 2>&1; then
+  run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 2 --memory-figure held
+  is "$status" 0 "and a picture"
+  like "$stdout" "^figure held.svg" "which is named"
+  if [ -s held.png ]; then exists=yes; else exists=no; fi
+  is "$exists" yes "and there"
+else
+  skip "gnuplot is not installed" 3
+fi
 run "$HILUM" bench train --size 16 --channels 4,8 --blocks 1 --steps 1 --memory-gib 0.0001
 is "$status" 1 "a budget that cannot be kept"
 like "$stderr" "the memory budget is 0.00 GiB, but a training step needs 0.0[0-9] GiB at least" "is refused with what would fit"

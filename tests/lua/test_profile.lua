@@ -1,16 +1,20 @@
--- Runs of programs that are watched, and where the time of a step goes.
+-- Runs of programs that are watched: where the time of a step goes, and what memory it holds.
 
 local t = require "tap"
 local figure = require "hilum.figure"
 local hl = require "hilum"
 local model = require "hilum.model"
 local profile = require "hilum.profile"
+local timeline = require "hilum.timeline"
 
 local size = { 8, 8, 8 }
 
+local function net()
+  return hl.nn.chain { hl.nn.conv { out = 4 }, hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 } } }
+end
+
 local function new_step()
-  local net = hl.nn.chain { hl.nn.conv { out = 4 }, hl.nn.iunet { channels = { 4, 8 }, couplings = { 1, 1 } } }
-  local m = model.new(net, { seed = 1 })
+  local m = model.new(net(), { seed = 1 })
   return m:trainer { loss = hl.loss.dice {}, optim = hl.optim.adam {}, batch = 1, size = size }
 end
 
@@ -89,7 +93,76 @@ do
   t.is(select(2, text:gsub("\n", "\n")), #list, "with a line for each kind")
 end
 
--- ---- the figure ----
+-- ---- the timeline ----
+
+do
+  collectgarbage()
+  local before = require("hilum.engine").ledger().live.all
+  local step, lives = new_step(), timeline.new()
+  t.is(timeline.peak {}, nil, "no ops, no peak")
+  lives:begin()
+  step:run(batch, lives.observe)
+  collectgarbage() -- its results
+  lives:begin()
+  assert(step:run(batch, lives.observe))
+  local rows, block, plan, kept = lives.steps[2], 0, step:plan(), 0
+  t.is(#lives.steps, 2, "each step has its rows")
+  t.is(#lives.steps[1], #rows, "one for each op")
+  for i, row in ipairs(rows) do
+    if row.live > row.used or row.used > row.ledger then t.ok(false, row.op .. ": needs no more than there is") end
+    if i > 1 and row.start < rows[i - 1].start then t.ok(false, row.op .. ": ops follow each other") end
+    if row.stop < row.start or row.used ~= row.kept + row.data + row.live then t.ok(false, row.op .. ": sums") end
+    block, kept = math.max(block, row.ledger - row.kept - row.data), math.max(kept, row.kept)
+  end
+  local peak = timeline.peak(rows)
+  t.ok(peak.live > 0 and peak.used - before <= plan.bytes.peak, "no op needs more than was planned")
+  t.ok(block >= peak.live and block <= plan.bytes.state + plan.bytes.workspace, "their block is in the plan")
+  t.ok(kept > rows[1].kept, "gradients come")
+  t.ok(rows[#rows].resident > 2 ^ 20, "and the system says what is resident")
+end
+
+do -- beside a profile, as hilum bench train has both
+  local lives, p = timeline.new(), profile.new()
+  local result = require("hilum.cost").of_steps { net = net(), size = size, n = 1, loss = hl.loss.dice {}, steps = 2,
+    profile = p, timeline = lives }
+  t.is(#lives.steps, 2, "a timeline has all steps")
+  local calls = 0
+  for _, row in ipairs(p:list()) do calls = calls + row.calls end
+  t.is(calls, #lives.steps[2], "a profile all but the first")
+  t.ok(result.start_rss_bytes > result.start_ledger_bytes, "the program takes more than its ledger")
+end
+
+-- ---- the figures ----
+
+do -- of many ops those with most and least stand for all; a step without a backward pass; nothing at all
+  local scratch <close> = require("hilum.engine").scratch()
+  local what = { steps = { {} }, planned = 3 * 2 ^ 20, title = "`touch X`", note = "n" }
+  local files, err = figure.draw("step_memory", what, scratch:path() .. "/none")
+  t.ok(files == nil and err.code == "data", "no op watched, no memory drawn")
+  local function rows_of(n, backward)
+    local rows = {}
+    for i = 1, n do
+      local live = (i == 700 and 3 or i % 2 + 0.5) * 2 ^ 20
+      rows[i] = { op = "op" .. i, place = "model[1]", backward = backward and i > n // 2, start = i - 1, stop = i,
+        kept = 1000, data = 2000, live = live, used = live + 3000, ledger = 3.1 * 2 ^ 20, resident = 9 * 2 ^ 20 }
+    end
+    return rows
+  end
+  if os.execute "gnuplot --version >/dev/null 2>&1" then
+    what.steps = { rows_of(1300, true), rows_of(1300, true) }
+    what.own = 6 * 2 ^ 20
+    files = assert(figure.draw("step_memory", what, scratch:path() .. "/many"))
+    local f <close> = assert(io.open(files[1]))
+    local svg = f:read "a"
+    t.ok(svg:find("at most 3.00 MiB needed: op700 of model[1], backward pass; planned 3.00, resident 3.00", 1, true),
+      "the op that needs most is named")
+    t.ok(#svg < 1e5, "many ops make no large picture")
+    what.steps = { rows_of(1) }
+    t.ok(figure.draw("step_memory", what, scratch:path() .. "/one"), "one op of a forward pass alone is drawn too")
+  else
+    t.skip("gnuplot is not installed", 3)
+  end
+end
 
 do
   local scratch <close> = require("hilum.engine").scratch()

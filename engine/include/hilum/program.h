@@ -101,6 +101,8 @@ typedef struct hl_step {
   const char *place; /* in the model: "model[2].level[3]" */
   bool backward; /* emitted by differentiation: gradients, and what is computed again for them */
   double seconds;
+  size_t live, block; /* bytes of passing values and workspace that it needs; of the one block in
+                         which all of the run lie. Inputs, parameters and results are not in it */
   int n_in, n_out;
   hl_tensor *const *in, *const
                             *out; /* in place an input is a result already; later ops overwrite */

@@ -10,6 +10,7 @@ local nn = require "hilum.nn"
 local options = require "hilum.cli.options"
 local problem = require "hilum.problem"
 local profile = require "hilum.profile"
+local timeline = require "hilum.timeline"
 
 local CHANNELS = "16,32,64,128"
 
@@ -93,15 +94,28 @@ local function data_of(given, n, size)
   return function() return batch end, case
 end
 
--- "iunet 16-32-64-128, 2 couplings, 96 × 96 × 96, batch 1, f32, rebuild, 2 threads: 3.729 s"
-local function draw_profile(result, base)
-  local note = string.format("%s %s, %d couplings, %s, batch %d, %s, %s, %d threads  ·  step of %.3f s", result.net,
+-- "iunet 16-32-64-128, 2 couplings, 96 × 96 × 96, batch 1, f32, rebuild, 2 threads"
+local function words(result)
+  return string.format("%s %s, %d couplings, %s, batch %d, %s, %s, %d threads", result.net,
     table.concat(result.channels, "-"), result.blocks, table.concat(result.size, " × "), result.batch, result.dtype,
-    result.backprop, result.threads, result.seconds_per_step)
-  local files, err = figure.draw("step", { rows = result.profile, machine = result.machine,
-    title = "Where the time of a training step goes", note = note }, base)
+    result.backprop, result.threads)
+end
+
+local function draw(kind, what, base)
+  local files, err = figure.draw(kind, what, base)
   if not files then error(problem.of(err), 0) end
   for _, file in ipairs(files) do print("figure " .. file) end
+end
+
+local function draw_profile(result, base)
+  draw("step", { rows = result.profile, machine = result.machine, title = "Where the time of a training step goes",
+    note = string.format("%s  ·  step of %.3f s", words(result), result.seconds_per_step) }, base)
+end
+
+local function draw_memory(result, base)
+  draw("step_memory", { steps = result.memory, planned = result.planned_bytes,
+    own = result.start_rss_bytes - result.start_ledger_bytes,
+    title = "What memory a training step holds", note = words(result) }, base)
 end
 
 local function train(given, command)
@@ -112,10 +126,10 @@ local function train(given, command)
   if given.threads then engine.threads(options.number(command, given, "threads", 1, 1)) end
   local net = network(given, command)
   local batch, case = data_of(given, n, size)
-  local watch = given.profile and profile.new() or nil
+  local watch, lives = given.profile and profile.new() or nil, given["memory-figure"] and timeline.new() or nil
   if watch and steps < 2 then error(problem.new("usage", "--profile needs --steps 2: the first is left out"), 0) end
   local result = cost.of_steps { net = net, size = size, n = n, batch = batch, loss = wanted, steps = steps,
-    precision = precision, profile = watch, budget = gibibytes(given["memory-gib"]),
+    precision = precision, profile = watch, timeline = lives, budget = gibibytes(given["memory-gib"]),
     each = not given.json and function(i, seconds, loss_now)
       print(string.format("step %d of %d: %.3f s, loss %.6f, ledger %.1f MiB at most", i, steps, seconds, loss_now,
         engine.ledger().peak.all / 2 ^ 20))
@@ -127,9 +141,11 @@ local function train(given, command)
     data = case, backprop = given.backprop or "rebuild", threads = engine.threads(),
   } do result[name] = what end
   if watch then result.machine, result.profile = engine.machine(), watch:list() end
+  if lives then result.memory = lives.steps end
   if given.json then return common.emit_line(result) end
   if watch then print(watch:table(result.machine)) end
   if watch and given.figure then draw_profile(result, given.figure) end
+  if lives then draw_memory(result, given["memory-figure"]) end
   print(string.format("%d parameters; best step %.3f s; peak %.1f MiB above the start; ledger %.1f, planned %.1f MiB",
     result.parameters, result.seconds_per_step, result.peak_above_start_bytes / 2 ^ 20,
     result.peak_ledger_bytes / 2 ^ 20, result.planned_bytes / 2 ^ 20))
@@ -204,6 +220,7 @@ return {
         { "data", "DIR", "the first scan below this folder of LIDC-IDRI, on a grid of --size (default: random)" },
         { "profile", nil, "where the time of the steps after the first goes, by op, beside the machine's peaks" },
         { "figure", "BASE", "with --profile: draws it to BASE.svg and BASE.png" },
+        { "memory-figure", "BASE", "draws what memory the last step holds at each op; with --json: its numbers" },
         { "json", nil, "one JSON line" },
       },
       run = train,
