@@ -55,7 +55,8 @@ local function gather(pass, i, thickness)
   pass.statistics[i] = norms.pooled(pass.b, parts, pass.layers[i].norm)
 end
 
---- F of x, which may lie on a grid, slab by slab: calls put(part, first) with slices of the result and where they begin.
+--- F of x, which may lie on a grid, slab by slab: calls put(part, first) with slices of the result and where they
+--- begin.
 --- layers: list of { kernel, norm = what norms.apply takes or nil, convolution = function(layer, { padding }) what
 --- basic.convolution takes, activate = function(y), with what follows it }.
 function stream.run(b, x, layers, thickness, put)
