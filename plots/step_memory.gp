@@ -20,9 +20,9 @@ plot "kept.tsv" using 1:2:3 with filledcurves linecolor rgb grey, \
   "forward.tsv" using 1:2:3 with filledcurves linecolor rgb sky, \
   "backward.tsv" using 1:2:3 with filledcurves linecolor rgb orange, \
   "ledger.tsv" using 1:2 with lines linewidth 2 linecolor rgb ink, \
-  "planned.tsv" using 1:2 with lines linewidth 2.5 dashtype (10, 8) linecolor rgb blue, \
   "first.tsv" using 1:2 with lines linewidth 2 dashtype (3, 5) linecolor rgb vermillion, \
-  "resident.tsv" using 1:2 with lines linewidth 3 linecolor rgb vermillion
+  "resident.tsv" using 1:2 with lines linewidth 3 linecolor rgb vermillion, \
+  "planned.tsv" using 1:2 with lines linewidth 2.5 dashtype (10, 8) linecolor rgb blue
 unset arrow 1
 eval text_page
 box = "every ::1::1 using ($1 - 21):2:($1 - 42):1:($2 - 6):($2 + 6) with boxxyerror linecolor rgb"

@@ -44,4 +44,5 @@ return {
   gradcheck = tape.gradcheck,
   custom = tape.custom,
   profile = require("hilum.profile").new,
+  timeline = require("hilum.timeline").new,
 }

@@ -240,8 +240,8 @@ end
 --- Forward and backward pass of { image, truth, valid }, tensors { batch, 1, z, y, x }. Returns { loss,
 --- scales = { { scale, loss, weight }, … }, probability, clipped = { [place] = numbers of a 16-bit state that left its
 --- range and were cut off } }, or nil and an error with code "cancelled". An observer is called after each op with
---- { op, place, backward, seconds, input, out }, see hilum.profile; what it returns, unless it is nothing, ends the
---- run.
+--- { op, place, backward, seconds, live, block, input, out }, see hilum.profile and hilum.timeline; what it returns,
+--- unless it is nothing, ends the run.
 function trainer:run(batch, observer)
   drop_gradients(self) -- before the next ones are made
   local result, gradients = passes(self, batch, observer)

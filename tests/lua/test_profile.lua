@@ -154,7 +154,7 @@ do -- of many ops those with most and least stand for all; a step without a back
     files = assert(figure.draw("step_memory", what, scratch:path() .. "/many"))
     local f <close> = assert(io.open(files[1]))
     local svg = f:read "a"
-    t.ok(svg:find("at most 3.00 MiB needed: op700 of model[1], backward pass; planned 3.00, resident 3.00", 1, true),
+    t.ok(svg:find("at most 3.00 MiB needed: op700 of model[1]; planned 3.00, resident 3.00", 1, true),
       "the op that needs most is named")
     t.ok(#svg < 1e5, "many ops make no large picture")
     what.steps = { rows_of(1) }

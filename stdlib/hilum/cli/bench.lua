@@ -94,11 +94,11 @@ local function data_of(given, n, size)
   return function() return batch end, case
 end
 
--- "iunet 16-32-64-128, 2 couplings, 96 × 96 × 96, batch 1, f32, rebuild, 2 threads"
+-- "iunet 16-32-64-128, 2 couplings, 96 × 96 × 96, batch 1, f32, rebuild, 2 threads, random data"
 local function words(result)
-  return string.format("%s %s, %d couplings, %s, batch %d, %s, %s, %d threads", result.net,
+  return string.format("%s %s, %d couplings, %s, batch %d, %s, %s, %d threads, %s", result.net,
     table.concat(result.channels, "-"), result.blocks, table.concat(result.size, " × "), result.batch, result.dtype,
-    result.backprop, result.threads)
+    result.backprop, result.threads, result.data == "random" and "random data" or result.data)
 end
 
 local function draw(kind, what, base)

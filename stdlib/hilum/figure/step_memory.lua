@@ -60,13 +60,53 @@ local function most_of(rows, name)
   return most
 end
 
--- "at most 78.4 MiB needed: conv of model[2].up[1], backward pass; planned 78.5, resident 80.1"
-local function words(rows, what, unit, own)
+-- What bytes are drawn in: { name, bytes = of one of it, most = the highest of all lines, own = resident bytes that
+-- are the program's own }.
+local function unit_of(rows, what)
+  local own = what.own or 0
+  local most = math.max(what.planned, most_of(rows, "ledger"), most_of(rows, "resident") - own)
+  local name, bytes = "MiB", 2 ^ 20
+  if most >= 4 * 2 ^ 30 then name, bytes = "GiB", 2 ^ 30 end
+  return { name = name, bytes = bytes, most = most / bytes, own = own }
+end
+
+-- Areas and lines as tables, in the unit. first: the rows of the first step, where another one is drawn.
+local function curves(rows, first, what, unit)
+  local shown, place = thinned(rows), {}
+  for i, row in ipairs(rows) do place[row] = i end
+  local forward, backward = split(shown)
+  local turn = #forward > 0 and forward[#forward].stop or 0
+  local function scaled(bytes) return bytes / unit.bytes end
+  local function passing(row) return scaled(row.kept + row.data), scaled(row.used) end
+  local function resident(row) return scaled(row.resident - unit.own), 0 end
+  -- The first step takes longer: what was resident then is drawn where the same op of the last step is.
+  local function in_first(row) return resident(first[place[row]]) end
+  return {
+    kept = stretches(shown, 0, function(row) return 0, scaled(row.kept) end),
+    data = stretches(shown, 0, function(row) return scaled(row.kept), scaled(row.kept + row.data) end),
+    forward = stretches(forward, 0, passing), backward = stretches(backward, turn, passing),
+    ledger = stretches(shown, 0, function(row) return scaled(row.ledger), 0 end),
+    planned = { { 0, scaled(what.planned) }, { rows[#rows].stop, scaled(what.planned) } },
+    resident = stretches(shown, 0, resident),
+    first = first and #first == #rows and stretches(shown, 0, in_first) or {},
+  }, turn
+end
+
+-- "at most 78.4 MiB needed: conv of model[2].up[1]; planned 78.5, resident 80.1"
+local function words(rows, what, unit)
   local top = timeline.peak(rows)
-  local function in_unit(bytes) return string.format("%.2f", bytes / unit.bytes):gsub("(%d%d%.%d)%d$", "%1") end
-  return string.format("at most %s %s needed: %s of %s, %s pass; planned %s, resident %s", in_unit(top.used), unit.name,
-    gnuplot.shortened(top.op, 24), gnuplot.shortened(top.place, 40), top.backward and "backward" or "forward",
-    in_unit(what.planned), (in_unit(most_of(rows, "resident") - own)))
+  local function in_unit(bytes) return (string.format("%.2f", bytes / unit.bytes):gsub("(%d%d%.%d)%d$", "%1")) end
+  return string.format("at most %s %s needed: %s of %s; planned %s, resident %s", in_unit(top.used), unit.name,
+    gnuplot.shortened(top.op, 22), gnuplot.shortened(top.place, 40), in_unit(what.planned),
+    in_unit(most_of(rows, "resident") - unit.own))
+end
+
+local function add_keys(tables, x, y)
+  texts.key(tables, { { "key_forward", "needed by an op of the forward pass" },
+    { "key_backward", "of the backward pass" }, { "key_data", "images and results" } }, x, y)
+  texts.key(tables, { { "key_kept", "parameters, gradients, moments" }, { "key_ledger", "ledger" },
+    { "key_planned", "planned" }, { "key_resident", "resident" }, { "key_first", "resident in the first step" } },
+    x, y - 28)
 end
 
 --- what: { steps = a timeline's, planned = bytes that the plan promised, own = resident bytes of the program beside the
@@ -74,42 +114,19 @@ end
 --- the list of written files, or nil, err.
 function step_memory.draw(what, basename, formats)
   local all = numbers.fields(what.steps)
-  local rows, first = numbers.fields(all[#all]), numbers.fields(all[1])
+  local rows = numbers.fields(all[#all])
   if #rows == 0 then return nil, problem.new("data", "no op was watched: there is no memory to be drawn") end
-  local own, forward, backward = what.own or 0, split(thinned(rows))
-  local most = math.max(what.planned, most_of(rows, "ledger"), most_of(rows, "resident") - own)
-  local unit = most >= 4 * 2 ^ 30 and { name = "GiB", bytes = 2 ^ 30 } or { name = "MiB", bytes = 2 ^ 20 }
-  local function scaled(bytes) return bytes / unit.bytes end
-  local function resident(row) return scaled(row.resident - own) end
-  local function passing(row) return scaled(row.kept + row.data), scaled(row.used) end
+  local unit, seconds = unit_of(rows, what), rows[#rows].stop
+  local tables, turn = curves(rows, #all > 1 and all[1] or nil, what, unit)
   local width, height, left, right, bottom = 1240, 680, 100, 1210, 84
   local top = height - 206
-  local seconds, turn = rows[#rows].stop, #forward > 0 and forward[#forward].stop or 0
-  local shown, place = thinned(rows), {}
-  for i, row in ipairs(rows) do place[row] = i end
-  -- The first step takes longer: what was resident then is drawn where the same op of the last step is.
-  local function in_first(row) return resident(first[place[row]]), 0 end
-  local tables = {
-    page = { { width, height, left, right, bottom, top, seconds, numbers.step(seconds, 12),
-      1.05 * scaled(most), numbers.step(scaled(most), 8), turn } },
-    kept = stretches(shown, 0, function(row) return 0, scaled(row.kept) end),
-    data = stretches(shown, 0, function(row) return scaled(row.kept), scaled(row.kept + row.data) end),
-    forward = stretches(forward, 0, passing),
-    backward = stretches(backward, turn, passing),
-    ledger = stretches(shown, 0, function(row) return scaled(row.ledger), 0 end),
-    planned = { { 0, scaled(what.planned) }, { seconds, scaled(what.planned) } },
-    resident = stretches(shown, 0, function(row) return resident(row), 0 end),
-    first = #first == #rows and #all > 1 and stretches(shown, 0, in_first) or {},
-    x_axes = { { (left + right) / 2, 22, "seconds since the step began" } },
-    y_axes = { { 28, (bottom + top) / 2, unit.name } },
-  }
-  texts.key(tables, { { "key_forward", "needed by an op of the forward pass" },
-    { "key_backward", "of the backward pass" }, { "key_data", "images and results" } }, left, height - 134)
-  texts.key(tables, { { "key_kept", "parameters, gradients, moments" }, { "key_ledger", "ledger" },
-    { "key_planned", "planned" }, { "key_resident", "resident" }, { "key_first", "resident in the first step" } },
-    left, height - 162)
+  tables.page = { { width, height, left, right, bottom, top, seconds, numbers.step(seconds, 12), 1.05 * unit.most,
+    numbers.step(unit.most, 8), turn } }
+  tables.x_axes = { { (left + right) / 2, 22, "seconds since the step began" } }
+  tables.y_axes = { { 28, (bottom + top) / 2, unit.name } }
+  add_keys(tables, left, height - 134)
   texts.add(tables, 40, what.title, what.note)
-  tables.note[2] = { 40, height - 94, words(rows, what, unit, own) }
+  tables.note[2] = { 40, height - 94, words(rows, what, unit) }
   return gnuplot.draw("step_memory", tables, basename, formats)
 end
 
