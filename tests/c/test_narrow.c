@@ -81,6 +81,45 @@ static void check_sums(hl_dtype t, hl_dtype part_type) {
          with, (long long)beyond);
 }
 
+static bool is_off(double steps) {
+  return !(fabs(steps) <= LARGEST + 0.5);
+}
+
+static double limited(double steps) {
+  return isnan(steps) ? 0 : fmin(fmax(nearbyint(steps), -LARGEST), LARGEST);
+}
+
+/* Numbers and sums with numbers around the range's ends and far beyond, in the middle of a block
+ * and alone. */
+static void check_extremes(hl_dtype t) {
+  static const float parts[] = {0,      0.5F,    -1.5F,   32767, -32767.5F, 32768, -32768,   65535,
+                                -4.2e6, 1.25e7F, -1.25e7, -2e7,  -3e7,      1e30F, INFINITY, NAN};
+  enum { PARTS = sizeof parts / sizeof *parts };
+  static const int16_t starts[] = {0, 1, -2, LARGEST, -LARGEST};
+  double scale = ldexp(1, hl_dtype_fraction(t));
+  bool good = true;
+  (void)hl_fixed_take_clipped();
+  for (size_t k = 0; k < PARTS * sizeof starts / sizeof *starts; k++)
+    for (int sign = -1; sign < 2; sign += 2) {
+      int16_t x[70] = {0}, y[70];
+      uint16_t part[70] = {0};
+      float of = parts[k % PARTS] / (float)scale, block[70] = {[33] = of};
+      hl_narrow_round(t, y, block, 70);
+      good = good && y[33] == limited((double)of * scale) && y[32] == 0;
+      good = good && hl_fixed_take_clipped() == is_off((double)of * scale);
+      hl_narrow_round(HL_BF16, part + 33, &of, 1);
+      hl_narrow_widen(HL_BF16, &of, part + 33, 1);
+      x[33] = starts[k / PARTS];
+      double steps = sign * (double)of * scale, sum = x[33] + limited(steps), kept = limited(sum);
+      hl_fixed_add(t, y, x, HL_BF16, part, (float)sign, 70);
+      good = good && y[33] == kept && hl_fixed_take_clipped() == (is_off(steps) || kept != sum);
+      hl_fixed_add(t, y + 33, x + 33, HL_BF16, part + 33, (float)sign, 1);
+      good = good && y[33] == kept && y[0] == 0 && y[69] == 0;
+      (void)hl_fixed_take_clipped();
+    }
+  ok(good, "%s: numbers and sums at the ends of the range and beyond", hl_dtype_name(t));
+}
+
 static void check_copies(void) {
   static const hl_dtype types[] = {HL_F32, HL_BF16, HL_Q10, HL_Q7, HL_F64, HL_I32};
   hl_err e = {0};
@@ -356,6 +395,7 @@ static void check_places(void) {
 int main(void) {
   for (int i = 0; i < FIXED; i++) {
     check_rounding(fixed[i]);
+    check_extremes(fixed[i]);
     check_sums(fixed[i], HL_BF16);
     check_sums(fixed[i], fixed[i]);
   }
