@@ -3,7 +3,9 @@
 #include "turn.h"
 #include "vmath.h"
 
-enum { WIDE = 256, LANES = 16, LINE = 64, TURNED = 64 };
+#include <hilum/narrow.h>
+
+enum { WIDE = 256, LANES = 16, LINE = 64, TURNED = 64, BLOCK = TURNED * TURNED };
 
 /* How one kind of fold goes over contiguous numbers. */
 typedef struct folder {
@@ -143,7 +145,7 @@ static const folder folders[] = {ENTRY(SUM, sum, 0),
 typedef struct job {
   const hl_sum *sum;
   const folder *f;
-  const float *x;
+  const void *x;
   const double *shift;
   double *work;
 } job;
@@ -152,56 +154,90 @@ static const double *moved(const double *shift, int64_t by) {
   return shift == NULL ? NULL : shift + by;
 }
 
+/* n numbers from number `at` on in f32: where they lie or, at most BLOCK, in `block`. */
+static const float *numbers(const job *j, int64_t at, int64_t n, float *block) {
+  hl_dtype type = j->sum->type;
+  if (type == HL_F32) return (const float *)j->x + at;
+  hl_narrow_widen(type, block, (const uint16_t *)j->x + at, n);
+  return block;
+}
+
+/* How many of n numbers, in whole rows of `width`, are had at once. */
+static int64_t at_once(const job *j, int64_t n, int64_t width) {
+  return j->sum->type == HL_F32 ? n : hl_min_i64(n, BLOCK / width * width);
+}
+
 /* Rows of n ≤ WIDE numbers, of which number j goes into result j·step: several rows at a time, so
  * that results do not wait for each other. */
-static void columns(const job *j, const float *x, int64_t rows, int64_t n, const double *shift,
+static void columns(const job *j, int64_t at, int64_t rows, int64_t n, const double *shift,
                     double *result, int64_t step) {
   double wide[WIDE], wide_shift[WIDE] = {0};
+  float block[BLOCK];
   int64_t together = hl_max_i64(1, hl_min_i64(WIDE / n, rows / 16));
-  int64_t width = together * n, total = rows * n, i = 0;
+  int64_t width = together * n, total = rows * n, most = at_once(j, total, width);
   for (int64_t k = 0; k < width; k++) {
     wide[k] = j->f->start;
     wide_shift[k] = shift == NULL ? 0 : shift[k % n * step];
   }
-  for (; i + width <= total; i += width) j->f->each(x + i, wide_shift, wide, width);
-  j->f->each(x + i, wide_shift, wide, total - i);
+  for (int64_t first = 0, m; first < total; first += m) {
+    m = hl_min_i64(most, total - first);
+    const float *x = numbers(j, at + first, m, block);
+    for (int64_t i = 0; i < m; i += width)
+      j->f->each(x + i, wide_shift, wide, hl_min_i64(width, m - i));
+  }
   for (int64_t k = 0; k < width; k += n)
     for (int64_t c = 0; c < n; c++) result[c * step] = j->f->join(result[c * step], wide[k + c]);
 }
 
 /* Rows of n ≤ TURNED numbers, each into one result, side by side: turned, so that the results lie
  * in the lanes. */
-static void short_rows(const job *j, const float *x, int64_t rows, int64_t n, const double *shift,
+static void short_rows(const job *j, int64_t at, int64_t rows, int64_t n, const double *shift,
                        double *result) {
-  float turned[TURNED * TURNED];
+  float turned[TURNED * TURNED], block[BLOCK];
   for (int64_t first = 0; first < rows; first += TURNED) {
     int64_t count = hl_min_i64(TURNED, rows - first);
-    hl_turn(x + first * n, n, turned, TURNED, count, n);
+    hl_turn(numbers(j, at + first * n, count * n, block), n, turned, TURNED, count, n);
     for (int64_t i = 0; i < n; i++)
       j->f->each(turned + i * TURNED, moved(shift, first), result + first, count);
   }
 }
 
-/* Folds the box of axes `axis`… that begins at x into the results that begin at `result`. */
-static void box(const job *j, const int64_t *size, const int64_t *stride, int axis, const float *x,
+/* n numbers side by side, all into one result or each into one of its own. */
+static void line(const job *j, int64_t at, int64_t n, int64_t step, const double *shift,
+                 double *result) {
+  float block[BLOCK];
+  int64_t most = at_once(j, n, 1);
+  for (int64_t first = 0, m; first < n; first += m) {
+    m = hl_min_i64(most, n - first);
+    const float *x = numbers(j, at + first, m, block);
+    const double *s = moved(shift, first * step);
+    double *r = result + first * step;
+    if (step == 0)
+      *r = j->f->join(*r, j->f->row(x, s == NULL ? 0 : *s, m));
+    else if (step == 1)
+      j->f->each(x, s, r, m);
+    else
+      for (int64_t i = 0; i < m; i++) j->f->each(x + i, moved(s, i * step), r + i * step, 1);
+  }
+}
+
+/* Folds the box of axes `axis`… that begins with number `at` into the results that begin at
+ * `result`. */
+static void box(const job *j, const int64_t *size, const int64_t *stride, int axis, int64_t at,
                 const double *shift, double *result) {
   const hl_sum *s = j->sum;
   int last = s->rank - 1;
   int64_t n = size[axis], step = s->step[axis];
-  if (axis == last && step == 0) {
-    *result = j->f->join(*result, j->f->row(x, shift == NULL ? 0 : *shift, n));
-  } else if (axis == last && step == 1) {
-    j->f->each(x, shift, result, n);
-  } else if (axis == last) {
-    for (int64_t i = 0; i < n; i++) j->f->each(x + i, moved(shift, i * step), result + i * step, 1);
+  if (axis == last) {
+    line(j, at, n, step, shift, result);
   } else if (axis == last - 1 && step == 0 && size[last] <= WIDE && stride[axis] == size[last] &&
              s->step[last] != 0) {
-    columns(j, x, n, size[last], shift, result, s->step[last]);
+    columns(j, at, n, size[last], shift, result, s->step[last]);
   } else if (axis == last - 1 && step == 1 && s->step[last] == 0 && size[last] <= TURNED) {
-    short_rows(j, x, n, size[last], shift, result);
+    short_rows(j, at, n, size[last], shift, result);
   } else {
     for (int64_t i = 0; i < n; i++)
-      box(j, size, stride, axis + 1, x + i * stride[axis], moved(shift, i * step),
+      box(j, size, stride, axis + 1, at + i * stride[axis], moved(shift, i * step),
           result + i * step);
   }
 }
@@ -230,7 +266,7 @@ static void chunk(int64_t begin, int64_t end, void *ctx) {
     result = j->work + begin / s->grain * s->out_numel;
     start(result, s->out_numel, j->f->start);
   }
-  box(j, size, stride, 0, j->x + begin * stride[s->split], moved(j->shift, first), result);
+  box(j, size, stride, 0, begin * stride[s->split], moved(j->shift, first), result);
 }
 
 /* The chunks' results in the order of the chunks. */
@@ -242,7 +278,7 @@ static void finish(int64_t begin, int64_t end, void *ctx) {
       j->work[i] = j->f->join(j->work[i], j->work[k * s->out_numel + i]);
 }
 
-void hl_fold_run(const hl_sum *s, hl_fold kind, const float *x, const double *shift, double *work) {
+void hl_fold_run(const hl_sum *s, hl_fold kind, const void *x, const double *shift, double *work) {
   job j = {s, &folders[kind], x, shift, work};
   if (!s->copies) hl_parallel_for(s->out_numel, HL_GRAIN, start_range, &j);
   if (s->chunks > 0) hl_parallel_for(s->size[s->split], s->grain, chunk, &j);

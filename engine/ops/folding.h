@@ -18,7 +18,8 @@ typedef enum hl_fold {
 } hl_fold;
 
 /* Leaves the results in the first s->out_numel numbers of `work`, which has hl_sum_workspace(s)
- * bytes. `shift` has one number per result; NULL for the folds without one. */
-void hl_fold_run(const hl_sum *s, hl_fold kind, const float *x, const double *shift, double *work);
+ * bytes. `x` has numbers of s->type. `shift` has one number per result; NULL for the folds without
+ * one. */
+void hl_fold_run(const hl_sum *s, hl_fold kind, const void *x, const double *shift, double *work);
 
 #endif

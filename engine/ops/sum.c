@@ -3,9 +3,11 @@
 #include "folding.h"
 #include "strided.h"
 
+#include <hilum/narrow.h>
+
 #include <string.h>
 
-enum { MOST_CHUNKS = 32 };
+enum { MOST_CHUNKS = 32, BLOCK = 1024 };
 #define MOST_BYTES ((int64_t)4 << 20) /* for the chunks' own sums */
 
 /* Strides of `out` under the axes of an input of rank `rank`; 0 where out has size 1. */
@@ -58,6 +60,7 @@ static void choose_split(hl_sum *s) {
 
 void hl_sum_plan(hl_sum *s, const hl_desc *x, const hl_desc *out) {
   memset(s, 0, sizeof *s);
+  s->type = x->dtype;
   s->out_numel = hl_shape_numel(&out->shape);
   int order[HL_MAX_RANK];
   int64_t step[HL_MAX_RANK];
@@ -77,17 +80,25 @@ size_t hl_sum_workspace(const hl_sum *s) {
 
 typedef struct job {
   const double *sums;
-  float *out;
+  hl_dtype type;
+  void *out;
   double factor;
 } job;
 
 static void round_range(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
-  for (int64_t i = begin; i < end; i++) j->out[i] = (float)(j->sums[i] * j->factor);
+  float wide[BLOCK];
+  for (int64_t first = begin; first < end; first += BLOCK) {
+    int64_t n = hl_min_i64(BLOCK, end - first);
+    float *to = j->type == HL_F32 ? (float *)j->out + first : wide;
+    for (int64_t i = 0; i < n; i++) to[i] = (float)(j->sums[first + i] * j->factor);
+    if (to == wide) hl_narrow_round(j->type, (uint16_t *)j->out + first, wide, n);
+  }
 }
 
-void hl_sum_run(const hl_sum *s, const float *x, float *out, double factor, void *workspace) {
-  job j = {workspace, out, factor};
-  hl_fold_run(s, HL_FOLD_SUM, x, NULL, workspace);
+void hl_sum_run(const hl_sum *s, const hl_tensor *x, hl_tensor *out, double factor,
+                void *workspace) {
+  job j = {workspace, hl_tensor_dtype(out), hl_tensor_data(out), factor};
+  hl_fold_run(s, HL_FOLD_SUM, hl_tensor_data(x), NULL, workspace);
   hl_parallel_for(s->out_numel, HL_GRAIN, round_range, &j);
 }

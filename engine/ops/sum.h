@@ -5,7 +5,8 @@
 #include "kernel.h"
 
 typedef struct hl_sum {
-  int rank; /* axes in the order of the input's memory, merged where possible */
+  hl_dtype type; /* of the input: f32 or narrow */
+  int rank;      /* axes in the order of the input's memory, merged where possible */
   int64_t size[HL_MAX_RANK];
   int64_t step[HL_MAX_RANK]; /* stride in the output; 0: summed over */
   int64_t out_numel;
@@ -17,7 +18,8 @@ typedef struct hl_sum {
 /* `out` broadcasts to `x`. */
 void hl_sum_plan(hl_sum *s, const hl_desc *x, const hl_desc *out);
 size_t hl_sum_workspace(const hl_sum *s);
-/* out = factor * sums of x. */
-void hl_sum_run(const hl_sum *s, const float *x, float *out, double factor, void *workspace);
+/* out, f32 or narrow, = factor * sums of x. */
+void hl_sum_run(const hl_sum *s, const hl_tensor *x, hl_tensor *out, double factor,
+                void *workspace);
 
 #endif

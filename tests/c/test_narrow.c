@@ -81,6 +81,45 @@ static void check_sums(hl_dtype t, hl_dtype part_type) {
          with, (long long)beyond);
 }
 
+static bool is_off(double steps) {
+  return !(fabs(steps) <= LARGEST + 0.5);
+}
+
+static double limited(double steps) {
+  return isnan(steps) ? 0 : fmin(fmax(nearbyint(steps), -LARGEST), LARGEST);
+}
+
+/* Numbers and sums with numbers around the range's ends and far beyond, in the middle of a block
+ * and alone. */
+static void check_extremes(hl_dtype t) {
+  static const float parts[] = {0,      0.5F,    -1.5F,   32767, -32767.5F, 32768, -32768,   65535,
+                                -4.2e6, 1.25e7F, -1.25e7, -2e7,  -3e7,      1e30F, INFINITY, NAN};
+  enum { PARTS = sizeof parts / sizeof *parts };
+  static const int16_t starts[] = {0, 1, -2, LARGEST, -LARGEST};
+  double scale = ldexp(1, hl_dtype_fraction(t));
+  bool good = true;
+  (void)hl_fixed_take_clipped();
+  for (size_t k = 0; k < PARTS * sizeof starts / sizeof *starts; k++)
+    for (int sign = -1; sign < 2; sign += 2) {
+      int16_t x[70] = {0}, y[70];
+      uint16_t part[70] = {0};
+      float of = parts[k % PARTS] / (float)scale, block[70] = {[33] = of};
+      hl_narrow_round(t, y, block, 70);
+      good = good && y[33] == limited((double)of * scale) && y[32] == 0;
+      good = good && hl_fixed_take_clipped() == is_off((double)of * scale);
+      hl_narrow_round(HL_BF16, part + 33, &of, 1);
+      hl_narrow_widen(HL_BF16, &of, part + 33, 1);
+      x[33] = starts[k / PARTS];
+      double steps = sign * (double)of * scale, sum = x[33] + limited(steps), kept = limited(sum);
+      hl_fixed_add(t, y, x, HL_BF16, part, (float)sign, 70);
+      good = good && y[33] == kept && hl_fixed_take_clipped() == (is_off(steps) || kept != sum);
+      hl_fixed_add(t, y + 33, x + 33, HL_BF16, part + 33, (float)sign, 1);
+      good = good && y[33] == kept && y[0] == 0 && y[69] == 0;
+      (void)hl_fixed_take_clipped();
+    }
+  ok(good, "%s: numbers and sums at the ends of the range and beyond", hl_dtype_name(t));
+}
+
 static void check_copies(void) {
   static const hl_dtype types[] = {HL_F32, HL_BF16, HL_Q10, HL_Q7, HL_F64, HL_I32};
   hl_err e = {0};
@@ -317,9 +356,47 @@ static const turning turnings[] = {
     {"1x3x4x6x10 image", "3x8x8", "resample_down", NULL, "resample_up", NULL, 0, 0},
     {"1x4x3x6x10 image", "4x4x4", "resample_down", "stride=1,2,2", "resample_up", "stride=1,2,2", 3,
      4},
+    {"1x16x2x4x12 image", "16x8x8", "resample_down", NULL, "resample_up", NULL, 2, 4},
+    {"1x8x4x2x30 image", "8x8x8", "resample_down", NULL, "resample_up", NULL, 2, 4},
+    {"1x6x2x4x38 image", "6x8x8", "resample_down", NULL, "resample_up", NULL, 2, 4},
+    {"2x1x2x2x66 image", "1x8x8", "resample_down", NULL, "resample_up", NULL, 2, 4},
+    {"1x32x2x3x5 image", "4x8x8", "resample_up", NULL, "resample_down", NULL, 2, 4},
+    {"1x12x1x4x22 image", "12x4x4", "resample_down", "stride=1,2,2", "resample_up", "stride=1,2,2",
+     3, 4},
+    {"1x64x2x3x5 image", "16x4x4", "resample_up", "stride=1,2,2", "resample_down", "stride=1,2,2",
+     3, 4},
+    {"1x24x2x2x35 image", "6x4x4", "resample_up", "stride=1,2,2", "resample_down", "stride=1,2,2",
+     3, 4},
     {"1x12x3x4x70 image", "2x6x6", "resample_up", "stride=3,1,2", "resample_down", "stride=3,1,2",
      2, 4},
 };
+
+/* Large numbers, turned: as many are said to be cut off as have come to the end of the range. */
+static void check_cut_off(const char *shape, const char *matrix, const char *attrs) {
+  hl_err e = {0};
+  hl_tensor *in[2] = {NULL, NULL}, *out = NULL;
+  spec a, m;
+  attr_space down = {0};
+  const hl_op *op = hl_op_find("resample_down");
+  int n = 0;
+  bool good = read_spec(shape, &a) && read_spec(matrix, &m) &&
+              hl_tensor_zeros(&in[0], &a.desc, HL_MEM_DATA, "x", &e) == HL_OK &&
+              hl_tensor_zeros(&in[1], &m.desc, HL_MEM_DATA, "matrix", &e) == HL_OK &&
+              hl_attrs_parse(op, attrs, &down, &e) == HL_OK;
+  hl_rng r = hl_rng_stream(seed, shape, 0, 2);
+  if (good) {
+    draw(&r, HL_Q9, 63, hl_tensor_data(in[0]), hl_tensor_numel(in[0]));
+    draw_orthogonal(&r, hl_tensor_f32(in[1]), m.desc.shape.dim[0], m.desc.shape.dim[2], 1);
+  }
+  (void)hl_fixed_take_clipped();
+  good = good && hl_op_eager(op, &down, 2, in, &n, &out, &e) == HL_OK;
+  int64_t at_the_end = 0;
+  for (int64_t i = 0; good && i < hl_tensor_numel(out); i++)
+    at_the_end += abs(hl_tensor_fixed(out)[i]) == LARGEST;
+  ok(at_the_end > 0, "%s: some numbers are cut off %s", shape, e.msg);
+  is_int(hl_fixed_take_clipped(), at_the_end, "and counted");
+  unref_all(3, (hl_tensor *[]){in[0], in[1], out});
+}
 
 /* What is cut off is told by place. */
 static void check_places(void) {
@@ -356,6 +433,7 @@ static void check_places(void) {
 int main(void) {
   for (int i = 0; i < FIXED; i++) {
     check_rounding(fixed[i]);
+    check_extremes(fixed[i]);
     check_sums(fixed[i], HL_BF16);
     check_sums(fixed[i], fixed[i]);
   }
@@ -373,6 +451,9 @@ int main(void) {
     check_turning(&turnings[i], HL_Q8);
     check_turning(&turnings[i], HL_Q10);
   }
+  check_cut_off("1x3x4x4x22 image q9", "3x8x8", NULL);
+  check_cut_off("2x8x2x4x10 image q9", "8x8x8", NULL);
+  check_cut_off("1x4x2x4x26 image q9", "4x4x4", "stride=1,2,2");
   check_places();
   return tap_done();
 }

@@ -31,10 +31,10 @@ static inline hl_dtype hl_dtype_of_gradient(hl_dtype t) {
 /* n numbers of a narrow type t to f32, exactly; and back, to nearest, ties to even. */
 void hl_narrow_widen(hl_dtype t, float *to, const void *from, int64_t n);
 void hl_narrow_round(hl_dtype t, void *to, const float *from, int64_t n);
-/* y = x + sign * part, all n of them of fixed-point type t or, the part, bf16 or fixed point: the
- * part is rounded to the grid first, so that the opposite sign gives x back. y may be x. */
+/* y = x + factor * part, all n of them of fixed-point type t or, the part, bf16 or fixed point: the
+ * product is rounded to the grid first, so that the opposite factor gives x back. y may be x. */
 void hl_fixed_add(hl_dtype t, int16_t *y, const int16_t *x, hl_dtype part_type, const void *part,
-                  float sign, int64_t n);
+                  float factor, int64_t n);
 
 /* How many numbers were cut off since the last call, in all threads together. Who cuts off numbers
  * by other means than these functions notes how many. */

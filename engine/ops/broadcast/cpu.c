@@ -53,9 +53,12 @@ static hl_status sum_to_run(const hl_call *c, hl_tensor *const *in, hl_tensor *c
   (void)e;
   hl_sum s;
   hl_sum_plan(&s, &c->in[0], &c->out[0]);
-  hl_sum_run(&s, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]), 1, workspace);
+  hl_sum_run(&s, in[0], out[0], 1, workspace);
   return HL_OK;
 }
 
 const hl_kernel hl_cpu_broadcast = {.run = broadcast_run, .stretch = broadcast_stretch};
-const hl_kernel hl_cpu_sum_to = {.workspace = sum_to_workspace, .run = sum_to_run};
+const hl_kernel hl_cpu_sum_to = {.workspace = sum_to_workspace,
+                                 .run = sum_to_run,
+                                 .takes_bf16 = hl_always_bf16,
+                                 .takes_fixed = hl_always_bf16};

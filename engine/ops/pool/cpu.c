@@ -246,8 +246,7 @@ static hl_status run_global(const hl_call *c, hl_tensor *const *in, hl_tensor *c
   (void)e;
   hl_sum sum;
   hl_sum_plan(&sum, &c->in[0], &c->out[0]);
-  hl_sum_run(&sum, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]),
-             1 / (double)hl_image_voxels(&c->in[0]), work);
+  hl_sum_run(&sum, in[0], out[0], 1 / (double)hl_image_voxels(&c->in[0]), work);
   return HL_OK;
 }
 
@@ -255,4 +254,7 @@ const hl_kernel hl_cpu_max_pool = {.run = run_max};
 const hl_kernel hl_cpu_max_pool_grad = {.run = run_max_grad};
 const hl_kernel hl_cpu_avg_pool = {.workspace = avg_workspace, .run = run_avg};
 const hl_kernel hl_cpu_avg_pool_grad = {.workspace = avg_grad_workspace, .run = run_avg_grad};
-const hl_kernel hl_cpu_global_avg_pool = {.workspace = global_workspace, .run = run_global};
+const hl_kernel hl_cpu_global_avg_pool = {.workspace = global_workspace,
+                                          .run = run_global,
+                                          .takes_bf16 = hl_always_bf16,
+                                          .takes_fixed = hl_always_bf16};

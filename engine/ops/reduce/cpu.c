@@ -21,10 +21,13 @@ static hl_status workspace(const hl_call *c, size_t *bytes, hl_err *e) {
     (void)e;                                                                                       \
     hl_sum s;                                                                                      \
     plan(c, &s);                                                                                   \
-    hl_sum_run(&s, hl_tensor_f32(in[0]), hl_tensor_f32(out[0]), FACTOR, scratch);                  \
+    hl_sum_run(&s, in[0], out[0], FACTOR, scratch);                                                \
     return HL_OK;                                                                                  \
   }                                                                                                \
-  const hl_kernel hl_cpu_##NAME = {.workspace = workspace, .run = NAME##_run};
+  const hl_kernel hl_cpu_##NAME = {.workspace = workspace,                                         \
+                                   .run = NAME##_run,                                              \
+                                   .takes_bf16 = hl_always_bf16,                                   \
+                                   .takes_fixed = hl_always_bf16};
 
 KERNEL(sum, 1)
 KERNEL(mean, 1 / (double)hl_reduce_count(c))

@@ -2,7 +2,8 @@
  *
  * The work is cut into rows of coarse voxels along x. For windows of 8 and 4 voxels there are
  * loops of their own; their lanes are a window's coefficients, which are neighbours in coarse
- * memory. */
+ * memory. Rows of narrow images are widened before and rounded after, in buffers that stay in the
+ * second-level cache. */
 #include "lanes.h"
 #include "resample.h"
 
@@ -32,36 +33,63 @@ struct job {
   hl_deal fine, coarse;
   int64_t stride[3], size[3]; /* size: coarse voxels along z, y, x */
   int64_t rows, window;
-  int64_t place[MOST_WINDOW]; /* voxel k of a window, counted in fine voxels from its first one */
-  const float *matrix;        /* down: transposed, [c][k][row]; up: [c][row][k] */
-  float *buffers; /* per chunk: one coarse row, where images do not hold whole windows */
-  double *sums;   /* per chunk, [c][k][row] */
+  /* Voxel k of a window, counted in fine voxels from its first one: in an image, and in a buffer,
+   * where the fine rows of a coarse one follow each other. */
+  int64_t place[MOST_WINDOW], packed[MOST_WINDOW];
+  const float *matrix; /* down: transposed, [c][k][row]; up: [c][row][k] */
+  float *
+      buffers; /* per chunk: a coarse row and its fine rows, as far as they are not used in place */
+  double *sums; /* per chunk, [c][k][row] */
   float *out;
   int64_t grain, chunks;
   int64_t block; /* windows whose voxels and coefficients fit the first-level cache */
   visitor visit;
-  bool through_buffer, down;
+  bool joined; /* a coarse row goes through the buffer: images do not hold whole windows */
+  bool narrow; /* rows of narrow images go through it */
+  bool reads_fine, reads_coarse; /* the other side is written */
 };
+
+/* Where the images' rows begin: in place or in the buffer. */
+typedef struct rows {
+  float *fine[DEAL_MOST], *coarse[DEAL_MOST];
+} rows;
 
 /* ---- walking ---- */
 
-/* The first channel of fine image i, from window `w` of a row. Rows of all samples are numbered
- * through, and so are their planes in memory. */
-static void lane_open(const job *j, int64_t row, int64_t w, int i, lane *l) {
-  int64_t channels = j->fine.channels[i], y = row % j->size[1], z = row / j->size[1];
+/* The first voxel of a row's first window. Rows of all samples are numbered through, and so are
+ * their planes in memory. */
+static int64_t fine_voxel(const job *j, int64_t row) {
+  int64_t y = row % j->size[1], z = row / j->size[1];
   int64_t y_step = j->size[2] * j->stride[2], z_step = j->size[1] * j->stride[1] * y_step;
-  int64_t first = z * j->stride[0] * z_step + y * j->stride[1] * y_step + w * j->stride[2];
-  for (int64_t k = 0; k < j->window; k++)
-    l->fine[k] = j->fine.data[i] + (first + j->place[k]) * channels;
+  return z * j->stride[0] * z_step + y * j->stride[1] * y_step;
+}
+
+static void rows_of(const job *j, int64_t row, float *buffer, rows *r) {
+  int64_t x = j->size[2];
+  for (int i = 0; i < j->fine.n; i++)
+    r->fine[i] = hl_dtype_is_narrow(j->fine.type[i])
+                     ? buffer + (j->coarse.total + j->fine.first[i] * j->window) * x
+                     : j->fine.data[i] + fine_voxel(j, row) * j->fine.channels[i];
+  for (int i = 0; i < j->coarse.n; i++)
+    r->coarse[i] = hl_dtype_is_narrow(j->coarse.type[i])
+                       ? buffer + j->coarse.first[i] * x
+                       : j->coarse.data[i] + row * x * j->coarse.channels[i];
+}
+
+/* The first channel of fine image i, from window `w` of a row. */
+static void lane_open(const job *j, const rows *r, int64_t w, int i, lane *l) {
+  int64_t channels = j->fine.channels[i], first = w * j->stride[2];
+  const int64_t *place = hl_dtype_is_narrow(j->fine.type[i]) ? j->packed : j->place;
+  for (int64_t k = 0; k < j->window; k++) l->fine[k] = r->fine[i] + (first + place[k]) * channels;
   l->fine_step = j->stride[2] * channels;
   l->n = hl_min_i64(j->block, j->size[2] - w);
 }
 
 /* Points the lane to the coefficients of a channel; returns how many channels' lie side by side. */
-static int64_t lane_coarse(const job *j, int64_t row, int64_t w, float *buffer, int64_t channel,
+static int64_t lane_coarse(const job *j, const rows *r, int64_t w, float *buffer, int64_t channel,
                            lane *l) {
   int64_t first = channel * j->window;
-  if (j->through_buffer) {
+  if (j->joined) {
     l->coarse_step = j->coarse.total;
     l->coarse = buffer + w * l->coarse_step + first;
     return j->fine.total - channel;
@@ -69,36 +97,73 @@ static int64_t lane_coarse(const job *j, int64_t row, int64_t w, float *buffer, 
   int i = 0;
   while (first >= j->coarse.first[i] + j->coarse.channels[i]) i++;
   l->coarse_step = j->coarse.channels[i];
-  l->coarse =
-      j->coarse.data[i] + (row * j->size[2] + w) * l->coarse_step + first - j->coarse.first[i];
+  l->coarse = r->coarse[i] + w * l->coarse_step + first - j->coarse.first[i];
   return (j->coarse.first[i] + j->coarse.channels[i] - first) / j->window;
 }
 
-static void walk_block(const job *j, int64_t row, int64_t w, float *buffer, double *sums) {
+static void walk_block(const job *j, const rows *r, int64_t w, float *buffer, double *sums) {
   lane l;
   for (int i = 0; i < j->fine.n; i++) {
     int64_t end = j->fine.first[i] + j->fine.channels[i], done;
-    lane_open(j, row, w, i, &l);
+    lane_open(j, r, w, i, &l);
     for (int64_t c = j->fine.first[i]; c < end; c += done) {
-      int64_t together = lane_coarse(j, row, w, buffer, c, &l);
+      int64_t together = lane_coarse(j, r, w, buffer, c, &l);
       done = j->visit(j, &l, c, hl_min_i64(together, end - c), sums);
       for (int64_t k = 0; k < j->window; k++) l.fine[k] += done;
     }
   }
 }
 
+/* Numbers `first` to first + n of narrow image i, into a buffer or out of it. */
+static void convert(const hl_deal *d, int i, int64_t first, float *buffer, int64_t n, bool widen) {
+  uint16_t *at = (uint16_t *)(void *)d->data[i] + first;
+  if (widen)
+    hl_narrow_widen(d->type[i], buffer, at, n);
+  else
+    hl_narrow_round(d->type[i], at, buffer, n);
+}
+
+static void convert_fine(const job *j, int64_t row, const rows *r, bool widen) {
+  int64_t x = j->size[2] * j->stride[2], along_y = j->stride[1];
+  for (int i = 0; i < j->fine.n; i++) {
+    int64_t channels = j->fine.channels[i], n = x * channels;
+    if (!hl_dtype_is_narrow(j->fine.type[i])) continue;
+    for (int64_t k = 0; k < j->stride[0] * along_y; k++) {
+      int64_t voxel = fine_voxel(j, row) + (k / along_y * j->size[1] * along_y + k % along_y) * x;
+      convert(&j->fine, i, voxel * channels, r->fine[i] + k * n, n, widen);
+    }
+  }
+}
+
+static void convert_coarse(const job *j, int64_t row, const rows *r, float *buffer, bool widen) {
+  int64_t x = j->size[2];
+  if (j->joined && widen) hl_deal_gather(&j->coarse, row * x, x, buffer, j->coarse.total);
+  if (j->joined && !widen) hl_deal_scatter(&j->coarse, row * x, x, buffer, j->coarse.total);
+  for (int i = 0; i < j->coarse.n && !j->joined; i++) {
+    int64_t n = x * j->coarse.channels[i];
+    if (hl_dtype_is_narrow(j->coarse.type[i]))
+      convert(&j->coarse, i, row * n, r->coarse[i], n, widen);
+  }
+}
+
+static int64_t buffer_floats(const job *j, int64_t channels) {
+  return (j->narrow ? 2 : j->joined ? 1 : 0) * j->size[2] * channels;
+}
+
 static void range(int64_t begin, int64_t end, void *ctx) {
   const job *j = ctx;
-  int64_t chunk = begin / j->grain, x = j->size[2], numbers = j->coarse.total * j->window;
-  float *buffer = j->through_buffer ? j->buffers + chunk * x * j->coarse.total : NULL;
+  int64_t chunk = begin / j->grain, numbers = j->coarse.total * j->window;
+  float *buffer = j->buffers + chunk * buffer_floats(j, j->coarse.total);
   double *sums = j->sums != NULL ? j->sums + chunk * numbers : NULL;
   if (sums != NULL) memset(sums, 0, (size_t)numbers * sizeof *sums);
   for (int64_t row = begin; row < end; row++) {
-    if (j->through_buffer && !j->down)
-      hl_deal_gather(&j->coarse, row * x, x, buffer, j->coarse.total);
-    for (int64_t w = 0; w < x; w += j->block) walk_block(j, row, w, buffer, sums);
-    if (j->through_buffer && j->down)
-      hl_deal_scatter(&j->coarse, row * x, x, buffer, j->coarse.total);
+    rows r;
+    rows_of(j, row, buffer, &r);
+    if (j->reads_fine) convert_fine(j, row, &r, true);
+    if (j->reads_coarse) convert_coarse(j, row, &r, buffer, true);
+    for (int64_t w = 0; w < j->size[2]; w += j->block) walk_block(j, &r, w, buffer, sums);
+    if (!j->reads_fine) convert_fine(j, row, &r, false);
+    if (!j->reads_coarse) convert_coarse(j, row, &r, buffer, false);
   }
 }
 
@@ -292,23 +357,38 @@ static void set_places(job *j) {
   for (int64_t k = 0; k < j->window; k++) {
     hl_resample_place(j->stride, k, at);
     j->place[k] = at[0] * z_step + at[1] * y_step + at[2];
+    j->packed[k] = (at[0] * j->stride[1] + at[1]) * y_step + at[2];
   }
 }
 
-/* What follows from descriptions alone: the same for the workspace and for the run. */
-static void plan(job *j, const hl_desc *coarse, int n, const int64_t stride[3], bool sums) {
-  const int64_t *dim = coarse->shape.dim;
+static bool any_narrow(const hl_call *c) {
+  bool any = false;
+  for (int i = 0; i < c->n_in; i++) any = any || hl_dtype_is_narrow(c->in[i].dtype);
+  for (int i = 0; i < c->n_out; i++) any = any || hl_dtype_is_narrow(c->out[i].dtype);
+  return any;
+}
+
+static int64_t channels_of(const hl_desc *images, int n) {
   int64_t channels = 0;
-  for (int i = 0; i < n; i++) channels += coarse[i].shape.dim[AXIS_C];
+  for (int i = 0; i < n; i++) channels += images[i].shape.dim[AXIS_C];
+  return channels;
+}
+
+/* What follows from descriptions alone: the same for the workspace and for the run. */
+static void plan(job *j, const hl_call *c, const hl_desc *coarse, int n, const int64_t stride[3],
+                 bool sums) {
+  const int64_t *dim = coarse->shape.dim;
+  int64_t channels = channels_of(coarse, n);
   memcpy(j->stride, stride, sizeof j->stride);
   memcpy(j->size, dim + AXIS_Z, sizeof j->size);
   j->window = hl_resample_window(stride);
   set_places(j);
   j->rows = dim[AXIS_N] * dim[AXIS_Z] * dim[AXIS_Y];
   j->block = hl_max_i64(1, L1_FLOATS / (2 * channels) / 8) * 8;
-  j->through_buffer = !whole_windows(coarse, n, j->window);
+  j->joined = !whole_windows(coarse, n, j->window);
+  j->narrow = any_narrow(c);
   j->grain = hl_ceil_div(HL_GRAIN, dim[AXIS_X] * channels);
-  if (sums || j->through_buffer) /* few chunks, as each needs memory of its own */
+  if (sums || j->joined || j->narrow) /* few chunks, as each needs memory of its own */
     j->grain = hl_max_i64(j->grain, hl_ceil_div(j->rows, MOST_CHUNKS));
   j->chunks = hl_ceil_div(j->rows, j->grain);
 }
@@ -318,9 +398,7 @@ static size_t matrix_bytes(const hl_desc *matrix) {
 }
 
 static size_t buffer_bytes(const job *j, const hl_desc *coarse, int n) {
-  int64_t channels = 0;
-  for (int i = 0; i < n; i++) channels += coarse[i].shape.dim[AXIS_C];
-  return j->through_buffer ? (size_t)(j->chunks * j->size[2] * channels) * sizeof(float) : 0;
+  return (size_t)(j->chunks * buffer_floats(j, channels_of(coarse, n))) * sizeof(float);
 }
 
 static hl_status down_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
@@ -331,7 +409,7 @@ static hl_status down_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   }
   const hl_resample_attrs *a = c->attrs;
   job j;
-  plan(&j, c->out, c->n_out, a->stride, false);
+  plan(&j, c, c->out, c->n_out, a->stride, false);
   *bytes = matrix_bytes(&c->in[c->n_in - 1]) + buffer_bytes(&j, c->out, c->n_out);
   return HL_OK;
 }
@@ -347,8 +425,8 @@ static hl_status down_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   job j = {.fine = hl_deal_of(in, c->n_in - 1),
            .coarse = hl_deal_of(out, c->n_out),
            .visit = visit_down,
-           .down = true};
-  plan(&j, c->out, c->n_out, a->stride, false);
+           .reads_fine = true};
+  plan(&j, c, c->out, c->n_out, a->stride, false);
   int64_t s = j.window, channels = j.fine.total;
   const float *m = hl_tensor_f32(in[c->n_in - 1]);
   float *transposed = workspace;
@@ -368,7 +446,7 @@ static hl_status up_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   }
   const hl_resample_attrs *a = c->attrs;
   job j;
-  plan(&j, c->in, c->n_in - 1, a->stride, false);
+  plan(&j, c, c->in, c->n_in - 1, a->stride, false);
   *bytes = buffer_bytes(&j, c->in, c->n_in - 1);
   return HL_OK;
 }
@@ -381,9 +459,11 @@ static hl_status up_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const
     return HL_OK;
   }
   const hl_resample_attrs *a = c->attrs;
-  job j = {
-      .fine = hl_deal_of(out, c->n_out), .coarse = hl_deal_of(in, c->n_in - 1), .visit = visit_up};
-  plan(&j, c->in, c->n_in - 1, a->stride, false);
+  job j = {.fine = hl_deal_of(out, c->n_out),
+           .coarse = hl_deal_of(in, c->n_in - 1),
+           .visit = visit_up,
+           .reads_coarse = true};
+  plan(&j, c, c->in, c->n_in - 1, a->stride, false);
   j.matrix = hl_tensor_f32(in[c->n_in - 1]);
   j.buffers = workspace;
   hl_parallel_for(j.rows, j.grain, range, &j);
@@ -394,7 +474,7 @@ static hl_status grad_workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   (void)e;
   const hl_resample_grad_attrs *a = c->attrs;
   job j;
-  plan(&j, c->in, (int)a->parts, a->stride, true);
+  plan(&j, c, c->in, (int)a->parts, a->stride, true);
   *bytes = (size_t)(j.chunks * hl_shape_numel(&c->out[0].shape)) * sizeof(double) +
            buffer_bytes(&j, c->in, (int)a->parts);
   return HL_OK;
@@ -407,8 +487,10 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   int parts = (int)a->parts;
   job j = {.coarse = hl_deal_of(in, parts),
            .fine = hl_deal_of(in + parts, c->n_in - parts),
-           .visit = visit_grad};
-  plan(&j, c->in, parts, a->stride, true);
+           .visit = visit_grad,
+           .reads_fine = true,
+           .reads_coarse = true};
+  plan(&j, c, c->in, parts, a->stride, true);
   j.sums = workspace;
   j.buffers = (float *)(j.sums + j.chunks * hl_shape_numel(&c->out[0].shape));
   j.out = hl_tensor_f32(out[0]);
@@ -417,8 +499,11 @@ static hl_status grad_run(const hl_call *c, hl_tensor *const *in, hl_tensor *con
   return HL_OK;
 }
 
-const hl_kernel hl_cpu_resample_down = {
-    .workspace = down_workspace, .run = down_run, .takes_fixed = hl_resample_is_lifted};
-const hl_kernel hl_cpu_resample_up = {
-    .workspace = up_workspace, .run = up_run, .takes_fixed = hl_resample_is_lifted};
-const hl_kernel hl_cpu_resample_grad_matrix = {.workspace = grad_workspace, .run = grad_run};
+#define KERNEL(NAME, PART)                                                                         \
+  const hl_kernel hl_cpu_##NAME = {.workspace = PART##_workspace,                                  \
+                                   .run = PART##_run,                                              \
+                                   .takes_bf16 = hl_always_bf16,                                   \
+                                   .takes_fixed = hl_always_bf16};
+KERNEL(resample_down, down)
+KERNEL(resample_up, up)
+KERNEL(resample_grad_matrix, grad)

@@ -1,7 +1,9 @@
-/* Resampling of fixed-point images by lifting. A row of coarse voxels is walked through window by
- * window, HL_LIFT_LANES at a time, a group of channels at a time. */
+/* Resampling of fixed-point images by lifting. Common windows go through registers (strip.h). Of
+ * others, and with matrices that cannot be applied exactly, a row of coarse voxels is walked
+ * through HL_LIFT_LANES windows and a group of channels at a time. */
 #include "lift.h"
 #include "resample.h"
+#include "strip.h"
 
 enum { MOST_CHUNKS = 32, GROUP = 8 /* channels, if their windows fit into HL_LIFT_MOST rows */ };
 
@@ -12,6 +14,7 @@ typedef struct job {
   int64_t window, rows, grain;
   const hl_lift *lifts; /* per channel */
   char *blocks;         /* per chunk */
+  char *strips;         /* factors of all groups */
   bool down;
 } job;
 
@@ -41,10 +44,28 @@ static int64_t group_of(int64_t window) {
   return hl_max_i64(1, hl_min_i64(GROUP, HL_LIFT_MOST / window));
 }
 
-size_t hl_resample_lifted_workspace(const hl_call *c, bool down) {
+static size_t block_bytes(const hl_call *c, bool down) {
   int64_t window = c->in[c->n_in - 1].shape.dim[1];
   size_t chunks = (size_t)hl_ceil_div(rows_of(coarse_of(c, down)), grain_of(c, down));
-  return lift_bytes(c) + chunks * hl_lift_block_bytes(window * group_of(window));
+  return chunks * hl_lift_block_bytes(window * group_of(window));
+}
+
+/* Of windows whose coefficients lie side by side in one image; 0 where there are others. */
+static size_t strip_bytes(const hl_call *c, bool down) {
+  const hl_desc *coarse = coarse_of(c, down), *fine = down ? c->in : c->out;
+  int n_coarse = down ? c->n_out : c->n_in - 1, n_fine = down ? c->n_in - 1 : c->n_out;
+  int64_t window = c->in[c->n_in - 1].shape.dim[1], groups = 0;
+  bool good = window == 8 || window == 4;
+  for (int i = 0; i < n_coarse; i++) good = good && coarse[i].shape.dim[AXIS_C] % window == 0;
+  for (int i = 0; i < n_fine; i++) {
+    int64_t channels = fine[i].shape.dim[AXIS_C];
+    groups += channels / hl_strip_group(channels);
+  }
+  return good ? (size_t)groups * hl_strip_bytes() : 0;
+}
+
+size_t hl_resample_lifted_workspace(const hl_call *c, bool down) {
+  return lift_bytes(c) + strip_bytes(c, down) + block_bytes(c, down);
 }
 
 /* Voxel k of the first of n windows that begin with window x of a row. Rows of all samples are
@@ -130,6 +151,60 @@ static void range(int64_t begin, int64_t end, void *ctx) {
     for (int64_t x = 0; x < j->size[2]; x += HL_LIFT_LANES) stretch(j, &b, row, x);
 }
 
+/* ---- through registers ---- */
+
+static bool all_exact(const job *j) {
+  bool exact = true;
+  for (int64_t c = 0; c < j->fine.total; c++) exact = exact && j->lifts[c].exact;
+  return exact;
+}
+
+static void make_strips(const job *j) {
+  char *at = j->strips;
+  for (int i = 0; i < j->fine.n; i++) {
+    int64_t group = hl_strip_group(j->fine.channels[i]);
+    for (int64_t c = 0; c < j->fine.channels[i]; c += group, at += hl_strip_bytes())
+      (void)hl_strip_make(j->lifts + j->fine.first[i] + c, group, j->window, at);
+  }
+}
+
+static void set_coarse(const job *j, hl_strip *t, int64_t row, int64_t channel, int64_t group) {
+  int i = 0;
+  for (int64_t c = 0; c < group; c++) {
+    int64_t first = (channel + c) * j->window;
+    while (first >= j->coarse.first[i] + j->coarse.channels[i]) i++;
+    t->coarse_step[c] = j->coarse.channels[i];
+    t->coarse[c] = hl_deal_fixed(&j->coarse, i) + row * j->size[2] * t->coarse_step[c] + first -
+                   j->coarse.first[i];
+  }
+}
+
+static int64_t strip_row(const job *j, int64_t row) {
+  const char *factors = j->strips;
+  int64_t cut = 0;
+  hl_strip t = {.n = j->size[2]};
+  for (int i = 0; i < j->fine.n; i++) {
+    int64_t all = j->fine.channels[i], group = hl_strip_group(all);
+    t.fine_step = all * j->stride[2];
+    for (int64_t c = 0; c < all; c += group, factors += hl_strip_bytes()) {
+      t.factors = (const hl_strip_factors *)(const void *)factors;
+      for (int64_t k = 0; k < j->window; k++)
+        t.fine[k] = hl_deal_fixed(&j->fine, i) + fine_voxel(j, row, 0, k) * all + c;
+      set_coarse(j, &t, row, j->fine.first[i] + c, group);
+      cut += hl_strip_run(&t, j->window, group, j->down);
+    }
+  }
+  return cut;
+}
+
+static void strip_range(int64_t begin, int64_t end, void *ctx) {
+  int64_t cut = 0;
+  for (int64_t row = begin; row < end; row++) cut += strip_row(ctx, row);
+  hl_fixed_note_clipped(cut);
+}
+
+/* ---- calls ---- */
+
 void hl_resample_lifted_run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *out,
                             void *workspace, bool down) {
   const hl_resample_attrs *a = c->attrs;
@@ -143,6 +218,12 @@ void hl_resample_lifted_run(const hl_call *c, hl_tensor *const *in, hl_tensor *c
   j.rows = rows_of(coarse_of(c, down));
   j.grain = grain_of(c, down);
   j.lifts = hl_lift_make(hl_tensor_f32(in[c->n_in - 1]), j.fine.total, j.window, workspace);
-  j.blocks = (char *)workspace + lift_bytes(c);
-  hl_parallel_for(j.rows, j.grain, range, &j);
+  j.strips = (char *)workspace + lift_bytes(c);
+  j.blocks = j.strips + strip_bytes(c, down);
+  if (strip_bytes(c, down) == 0 || !all_exact(&j)) {
+    hl_parallel_for(j.rows, j.grain, range, &j);
+    return;
+  }
+  make_strips(&j);
+  hl_parallel_for(j.rows, j.grain, strip_range, &j);
 }
