@@ -19,6 +19,8 @@ typedef int64_t longs4 __attribute__((vector_size(32)));
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* which take loops apart */
+#define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif

@@ -31,6 +31,10 @@ local function round(x)
   return low
 end
 
+local function both(list, other)
+  return table.move(other, 1, #other, #list + 1, { table.unpack(list) })
+end
+
 local function halves(channels)
   return { channels // 2, channels - channels // 2 }
 end
@@ -47,6 +51,16 @@ local function plan_channels(wanted, strides)
     plan[i + 1] = { channels = sigma * (c - skip) }
   end
   return plan
+end
+
+-- Sizes of what a level keeps and of what it resamples, in pieces between which the halves of its state meet on the way
+-- up: a half that is a piece is taken as it is, and only the other is joined.
+local function pieces(level)
+  local half = halves(level.channels)[1]
+  local over = level.skip - half
+  if over > 0 then return { half, over }, { level.rest } end
+  if over < 0 then return { level.skip }, { -over, level.rest + over } end
+  return { level.skip }, { level.rest }
 end
 
 -- What one pass over the network needs, beside the builder.
@@ -102,20 +116,30 @@ local function down(b, parts, net)
       local state, matrix = couplings(b, parts, net, "down", i)
       b:note("couplings", state)
       if not level.skip then return state end
-      local split = repartition(b, state, { level.skip, level.rest }, matrix, net.rebuild)
-      skips[i] = split[1]
-      return resample(b, { split[2] }, halves(net.plan[i + 1].channels), net, i, "down")
+      local split = repartition(b, state, both(pieces(level), { level.rest }), matrix, net.rebuild)
+      local rest = table.remove(split)
+      skips[i] = split
+      return resample(b, { rest }, halves(net.plan[i + 1].channels), net, i, "down")
     end)
   end
   return parts, skips
 end
 
--- The state with which the couplings of a level begin on the way up.
+-- Pieces side by side as one.
+local function as_one(b, parts, net)
+  local channels = 0
+  for _, size in ipairs(sizes_of(parts)) do channels = channels + size end
+  return #parts == 1 and parts[1] or repartition(b, parts, { channels }, nil, net.rebuild)[1]
+end
+
+-- The state with which the couplings of a level begin on the way up. skip: pieces.
 local function joined(b, parts, skip, net, i)
   local sizes = halves(net.plan[i].channels)
   if skip then
-    parts = resample(b, parts, { net.plan[i].rest }, net, i, "up")
-    return repartition(b, { skip, parts[1] }, sizes, nil, net.rebuild)
+    local _, rest = pieces(net.plan[i])
+    local all = both(skip, resample(b, parts, rest, net, i, "up"))
+    local last = { table.unpack(all, #rest + 1) }
+    return { as_one(b, { table.unpack(all, 1, #rest) }, net), as_one(b, last, net) }
   end
   local same = #parts == 2 and parts[1].shape[2] == sizes[1]
   return same and parts or repartition(b, parts, sizes, nil, net.rebuild)
@@ -124,7 +148,7 @@ end
 local function up(b, parts, skips, net)
   for i = #net.plan, 1, -1 do
     parts = b:scope(string.format("up[%d]", i), function()
-      if net.rebuild then b:mark(skips[i] and { skips[i], table.unpack(parts) } or parts) end
+      if net.rebuild then b:mark(both(skips[i] or {}, parts)) end
       local state = couplings(b, joined(b, parts, skips[i], net, i), net, "up", i)
       b:note("couplings", state)
       for _, scale in ipairs(net.spec.heads.scales) do
@@ -202,7 +226,9 @@ end
 --- x -> { code of level 1, …, deepest state }: as many numbers as x has.
 function methods:encode(b, x)
   return inside(self, b, function(net)
-    local deepest, codes = down(b, start(self, b, x, net), net)
+    local deepest, skips = down(b, start(self, b, x, net), net)
+    local codes = {}
+    for i, skip in ipairs(skips) do codes[i] = as_one(b, skip, net) end
     codes[#codes + 1] = repartition(b, deepest, { net.plan[#net.plan].channels }, nil, net.rebuild)[1]
     return codes
   end)
@@ -211,7 +237,8 @@ end
 --- The codes -> y
 function methods:decode(b, codes)
   return inside(self, b, function(net)
-    local skips = table.move(codes, 1, #codes - 1, 1, {})
+    local skips = {}
+    for i = 1, #codes - 1 do skips[i] = repartition(b, { codes[i] }, (pieces(net.plan[i])), nil, net.rebuild) end
     return finish(self, b, up(b, { codes[#codes] }, skips, net), net)
   end)
 end

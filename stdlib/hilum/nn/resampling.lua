@@ -40,7 +40,8 @@ end
 --- o: { stride, direction, method, start, matrix, learnable }
 function resampling.resample(b, parts, sizes, o, rebuild)
   local before = resampling.sizes_of(parts)
-  local count = o.direction == "down" and before[1] or sizes[1]
+  local count = 0
+  for _, size in ipairs(o.direction == "down" and before or sizes) do count = count + size end
   local function matrix()
     return orthogonal.matrix(b, {
       name = "resample.weight", n = levels.product(o.stride), count = count, method = o.method, start = o.start,
