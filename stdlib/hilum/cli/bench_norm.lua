@@ -2,8 +2,9 @@
 -- bandwidth.
 --
 -- Shapes are those of an iunet (a coupling normalises half the channels of its level) and a unet with 16, 32, 64, 128
--- channels on an image of the size given. GB/s count every input read once and every result written once; the kernels
--- read images that outgrow the caches twice, once for the statistics.
+-- channels on an image of the size given. GB/s count every input read once and every result written once; the whole
+-- norm reads images that outgrow the caches twice, once for the statistics. Its parts are what is left of it where a
+-- neighbour does the rest: statistics alone, and the map onto the other half of the state.
 
 local shapes = require "hilum.cli.bench_shapes"
 
@@ -18,6 +19,8 @@ local function cases_of(channels, side)
   return {
     { "instance_norm", { x, scale, offset }, "slope=0.01", row = row },
     { "instance_norm_grad", { x, stats, dy, scale, offset }, "slope=0.01", row = row },
+    { "instance_stats", { x }, nil, row = row },
+    { "normalise_add", { dy, x, stats, scale, offset }, "slope=0.01", row = row },
   }
 end
 
