@@ -68,6 +68,24 @@ HL_INLINE lanes_full load_full(const float *p) {
 HL_INLINE void store_full(float *p, lanes_full x) {
   memcpy(p, &x, sizeof x);
 }
+/* sum[0 … HL_LANES) += x */
+HL_INLINE void add_full(double *sum, lanes_full x) {
+#if HL_LANES == 16
+  typedef double doubles __attribute__((vector_size(64)));
+  const lanes8 half[2] = {__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7),
+                          __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15)};
+  for (int i = 0; i < 2; i++, sum += 8) {
+    doubles all;
+    memcpy(&all, sum, sizeof all);
+    all += __builtin_convertvector(half[i], doubles);
+    memcpy(sum, &all, sizeof all);
+  }
+#elif HL_LANES == 8
+  add8(sum, x);
+#else
+  add4(sum, x);
+#endif
+}
 
 /* The smaller and the larger one of each two, b where a is NaN. Compilers make one step of it only
  * when told. */
@@ -97,7 +115,7 @@ HL_INLINE lanes_full within_full(lanes_full x, float low, float high) {
 }
 
 /* Loops over registers: arrays of vectors stay in them only where the compiler unrolls at once. */
-#define HL_UNROLL _Pragma("GCC unroll 16")
+#define HL_UNROLL _Pragma("GCC unroll 32")
 
 /* Rows of a 4x4 block to columns. */
 HL_INLINE void transpose4(const lanes4 row[4], lanes4 column[4]) {
