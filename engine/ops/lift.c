@@ -1,13 +1,7 @@
 #include "lift.h"
 
-#include "lanes.h"
-
-#include <hilum/bf16.h>
-#include <hilum/narrow.h>
-
 #include <math.h>
-
-enum { LANES_OF_ROW = HL_LIFT_LANES, VECTORS = LANES_OF_ROW / 16 };
+#include <string.h>
 
 /* Larger factors would make the result of lifting differ from the matrix's by many steps. */
 static const double LARGEST_FACTOR = 64;
@@ -36,13 +30,22 @@ size_t hl_lift_bytes(int64_t count, int64_t n) {
 
 /* ---- factors ---- */
 
+/* In several sums that do not wait for each other. */
+static double product(const float *a, const float *b, int64_t n) {
+  enum { SUMS = 16 };
+  double sum[SUMS] = {0}, all = 0;
+  int64_t j = 0;
+  for (; j + SUMS <= n; j += SUMS)
+    for (int l = 0; l < SUMS; l++) sum[l] += (double)a[j + l] * (double)b[j + l];
+  for (int l = 0; l < SUMS; l++) all += sum[l];
+  for (; j < n; j++) all += (double)a[j] * (double)b[j];
+  return all;
+}
+
 static bool is_orthogonal(const float *q, int64_t n) {
   for (int64_t i = 0; i < n; i++)
-    for (int64_t k = i; k < n; k++) {
-      double sum = i == k ? -1 : 0;
-      for (int64_t j = 0; j < n; j++) sum += (double)q[i * n + j] * (double)q[k * n + j];
-      if (!(fabs(sum) < TOLERANCE)) return false;
-    }
+    for (int64_t k = i; k < n; k++)
+      if (!(fabs(product(q + i * n, q + k * n, n) - (i == k)) < TOLERANCE)) return false;
   return true;
 }
 
@@ -164,233 +167,4 @@ const hl_lift *hl_lift_make(const float *q, int64_t count, int64_t n, void *memo
   for (int64_t i = 0; i < count; i++)
     lifts[i] = make(q + i * n * n, n, kept + (size_t)i * kept_bytes(n), scratch);
   return lifts;
-}
-
-/* ---- blocks ---- */
-
-size_t hl_lift_block_bytes(int64_t rows) {
-  return (size_t)(2 * rows * LANES_OF_ROW) * sizeof(float);
-}
-
-hl_lift_block hl_lift_block_at(void *memory, int64_t rows) {
-  float *first = memory;
-  return (hl_lift_block){first, (int32_t *)(void *)(first + rows * LANES_OF_ROW), VECTORS};
-}
-
-void hl_lift_block_of(hl_lift_block *b, int64_t n) {
-  b->vectors = n > 32 ? VECTORS : n > 16 ? 2 : 1;
-}
-
-hl_lift_block hl_lift_block_from(const hl_lift_block *b, int64_t first) {
-  int64_t at = first * LANES_OF_ROW;
-  return (hl_lift_block){b->rows + at, b->steps + at, b->vectors};
-}
-
-/* 1.5 * 2^23: what is added to it is rounded to a whole number, which then stands in its low bits.
- */
-#define MAGIC 12582912.0F
-#define MAGIC_BITS 0x4B400000U
-#define MOST_STEPS 4194303.0F
-
-/* The nearest whole number, below 2^22. */
-static inline int32_t whole(float x) {
-  float low = x > -MOST_STEPS ? x : -MOST_STEPS; /* NaN too */
-  hl_f32_bits bits;
-  bits.f = (low < MOST_STEPS ? low : MOST_STEPS) + MAGIC;
-  return (int32_t)(bits.u - MAGIC_BITS);
-}
-
-/* sums = Σ factor[j · step] · row j, j from `first` to `last` − 1. Not inlined: there and back must
- * be the same instructions. */
-#define SUM_ROWS(N)                                                                                \
-  __attribute__((noinline)) static void sum_rows_##N(const float *rows, int64_t first,             \
-                                                     int64_t last, const float *factor,            \
-                                                     int64_t step, float *sums) {                  \
-    lanes16 sum[N];                                                                                \
-    for (int i = 0; i < (N); i++) sum[i] = (lanes16){0};                                           \
-    for (int64_t j = first; j < last; j++) {                                                       \
-      float f = factor[j * step];                                                                  \
-      for (int i = 0; i < (N); i++) sum[i] += f * load16(rows + j * LANES_OF_ROW + i * 16);        \
-    }                                                                                              \
-    for (int i = 0; i < (N); i++) store16(sums + i * 16, sum[i]);                                  \
-  }
-SUM_ROWS(1)
-SUM_ROWS(2)
-SUM_ROWS(4)
-
-static void sum_rows(const hl_lift_block *b, int64_t first, int64_t last, const float *factor,
-                     int64_t step, float *sums) {
-  if (b->vectors == 1)
-    sum_rows_1(b->rows, first, last, factor, step, sums);
-  else if (b->vectors == 2)
-    sum_rows_2(b->rows, first, last, factor, step, sums);
-  else
-    sum_rows_4(b->rows, first, last, factor, step, sums);
-}
-
-/* Adds to row i, or takes away, the whole number next to a sum over other rows. */
-static void add_rows(const hl_lift_block *b, int64_t i, int64_t first, int64_t last,
-                     const float *factor, int32_t sign) {
-  float sums[LANES_OF_ROW];
-  if (first >= last) return;
-  sum_rows(b, first, last, factor, 1, sums);
-  int32_t *restrict steps = b->steps + i * LANES_OF_ROW;
-  float *restrict row = b->rows + i * LANES_OF_ROW;
-  for (int from = 0; from < 16 * b->vectors; from += 16)
-    for (int v = from; v < from + 16; v++) {
-      uint32_t part = (uint32_t)(sign * whole(sums[v])); /* wraps round, and back */
-      steps[v] = (int32_t)((uint32_t)steps[v] + part);
-      row[v] = (float)steps[v];
-    }
-}
-
-static void negate(const hl_lift_block *b, int64_t i) {
-  for (int64_t v = i * LANES_OF_ROW; v < (i + 1) * LANES_OF_ROW; v++) {
-    b->steps[v] = (int32_t)(0U - (uint32_t)b->steps[v]);
-    b->rows[v] = -b->rows[v];
-  }
-}
-
-/* Every row of the matrix, or of its transpose, rounded once. */
-static void multiply(const hl_lift *l, const hl_lift_block *b, bool transposed) {
-  int64_t n = l->n;
-  float sums[LANES_OF_ROW];
-  for (int64_t i = 0; i < n; i++) {
-    sum_rows(b, 0, n, l->factors + (transposed ? i : i * n), transposed ? n : 1, sums);
-    for (int v = 0; v < 16 * b->vectors; v++) b->steps[i * LANES_OF_ROW + v] = whole(sums[v]);
-  }
-}
-
-void hl_lift_there(const hl_lift *l, const hl_lift_block *b) {
-  int64_t n = l->n;
-  const float *f = l->factors;
-  if (!l->exact) {
-    multiply(l, b, false);
-    return;
-  }
-  add_rows(b, n - 1, 0, n - 1, f + n * n, 1);
-  for (int64_t i = 0; i + 1 < n; i++) add_rows(b, i, i + 1, n, f + i * n, 1);
-  if (l->negative) negate(b, n - 1);
-  for (int64_t i = n - 1; i > 0; i--) add_rows(b, i, 0, i, f + i * n, 1);
-}
-
-void hl_lift_back(const hl_lift *l, const hl_lift_block *b) {
-  int64_t n = l->n;
-  const float *f = l->factors;
-  if (!l->exact) {
-    multiply(l, b, true);
-    return;
-  }
-  for (int64_t i = 1; i < n; i++) add_rows(b, i, 0, i, f + i * n, -1);
-  if (l->negative) negate(b, n - 1);
-  for (int64_t i = n - 2; i >= 0; i--) add_rows(b, i, i + 1, n, f + i * n, -1);
-  add_rows(b, n - 1, 0, n - 1, f + n * n, -1);
-}
-
-/* ---- between images and blocks ---- */
-
-typedef int16_t shorts8 __attribute__((vector_size(16)));
-typedef int32_t ints8 __attribute__((vector_size(32)));
-
-enum { TILE = 8, LARGEST = 32767 };
-
-#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-
-/* Rows of an 8x8 tile to columns: pairs of numbers, of two, of four. */
-HL_INLINE void transpose8(shorts8 x[TILE]) {
-  shorts8 y[TILE], z[TILE];
-  for (int i = 0; i < TILE; i += 2) {
-    y[i] = PICK(x[i], x[i + 1], 0, 8, 1, 9, 2, 10, 3, 11);
-    y[i + 1] = PICK(x[i], x[i + 1], 4, 12, 5, 13, 6, 14, 7, 15);
-  }
-  for (int i = 0; i < TILE; i += 4)
-    for (int k = 0; k < 2; k++) {
-      z[i + 2 * k] = PICK(y[i + k], y[i + k + 2], 0, 1, 8, 9, 2, 3, 10, 11);
-      z[i + 2 * k + 1] = PICK(y[i + k], y[i + k + 2], 4, 5, 12, 13, 6, 7, 14, 15);
-    }
-  for (int i = 0; i < 4; i++) {
-    x[2 * i] = PICK(z[i], z[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-    x[2 * i + 1] = PICK(z[i], z[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-  }
-}
-
-/* `count` channels of eight voxels to lanes v … v + 7 of their rows. */
-HL_INLINE void load_tile(const int count, const hl_lift_block *b, const int32_t *row,
-                         const int16_t *from, int64_t step, int64_t v) {
-  shorts8 x[TILE] = {{0}};
-  for (int i = 0; i < TILE; i++) memcpy(&x[i], from + (v + i) * step, (size_t)count * 2);
-  transpose8(x);
-  for (int c = 0; c < count; c++) {
-    int64_t at = row[c] * (int64_t)LANES_OF_ROW + v;
-    ints8 wide = __builtin_convertvector(x[c], ints8);
-    memcpy(b->steps + at, &wide, sizeof wide);
-    store8(b->rows + at, __builtin_convertvector(wide, lanes8));
-  }
-}
-
-HL_INLINE void store_tile(const int count, const hl_lift_block *b, const int32_t *row, int16_t *to,
-                          int64_t step, int64_t v, ints8 *off) {
-  shorts8 x[TILE] = {{0}};
-  for (int c = 0; c < count; c++) {
-    ints8 all;
-    memcpy(&all, b->steps + row[c] * (int64_t)LANES_OF_ROW + v, sizeof all);
-    ints8 above = all > LARGEST, below = all < -LARGEST;
-    *off += above + below; /* -1 where true */
-    all = (all & ~(above | below)) | (above & LARGEST) | (below & -LARGEST);
-    x[c] = __builtin_convertvector(all, shorts8);
-  }
-  transpose8(x);
-  for (int i = 0; i < TILE; i++) memcpy(to + (v + i) * step, &x[i], (size_t)count * 2);
-}
-
-static void load_one(const hl_lift_block *b, int32_t row, const int16_t *from, int64_t step,
-                     int64_t first, int64_t n) {
-  for (int64_t v = first; v < n; v++) {
-    int64_t at = row * (int64_t)LANES_OF_ROW + v;
-    b->steps[at] = from[v * step];
-    b->rows[at] = (float)b->steps[at];
-  }
-}
-
-static int32_t store_one(const hl_lift_block *b, int32_t row, int16_t *to, int64_t step,
-                         int64_t first, int64_t n) {
-  int32_t off = 0;
-  for (int64_t v = first; v < n; v++) {
-    int32_t x = b->steps[row * (int64_t)LANES_OF_ROW + v];
-    int32_t kept = x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x;
-    off += kept != x;
-    to[v * step] = (int16_t)kept;
-  }
-  return off;
-}
-
-void hl_lift_load(const hl_lift_block *b, const int32_t *row, const int16_t *from, int64_t step,
-                  int64_t channels, int64_t n) {
-  int64_t c = 0, tiled = n / TILE * TILE, lanes = 16 * b->vectors;
-  for (; channels - c >= TILE; c += TILE)
-    for (int64_t v = 0; v < tiled; v += TILE) load_tile(TILE, b, row + c, from + c, step, v);
-  for (; channels - c >= TILE / 2; c += TILE / 2)
-    for (int64_t v = 0; v < tiled; v += TILE) load_tile(TILE / 2, b, row + c, from + c, step, v);
-  int64_t done = c;
-  for (c = 0; c < channels; c++) {
-    load_one(b, row[c], from + c, step, c < done ? tiled : 0, n);
-    size_t idle = (size_t)(lanes - n) * sizeof(float);
-    memset(b->steps + row[c] * (int64_t)LANES_OF_ROW + n, 0, idle);
-    memset(b->rows + row[c] * (int64_t)LANES_OF_ROW + n, 0, idle);
-  }
-}
-
-void hl_lift_store(const hl_lift_block *b, const int32_t *row, int16_t *to, int64_t step,
-                   int64_t channels, int64_t n) {
-  ints8 off = {0};
-  int64_t c = 0, tiled = n / TILE * TILE, cut = 0;
-  for (; channels - c >= TILE; c += TILE)
-    for (int64_t v = 0; v < tiled; v += TILE) store_tile(TILE, b, row + c, to + c, step, v, &off);
-  for (; channels - c >= TILE / 2; c += TILE / 2)
-    for (int64_t v = 0; v < tiled; v += TILE)
-      store_tile(TILE / 2, b, row + c, to + c, step, v, &off);
-  int64_t done = c;
-  for (c = 0; c < channels; c++) cut += store_one(b, row[c], to + c, step, c < done ? tiled : 0, n);
-  for (int i = 0; i < 8; i++) cut -= off[i];
-  hl_fixed_note_clipped(cut);
 }

@@ -16,8 +16,8 @@
 #include "kernel.h"
 
 enum {
-  HL_LIFT_LANES = 64, /* vectors handled together */
-  HL_LIFT_MOST = 128  /* rows of a matrix */
+  HL_LIFT_LANES = 128, /* vectors handled together */
+  HL_LIFT_MOST = 128   /* rows of a matrix */
 };
 
 typedef struct hl_lift {
@@ -36,11 +36,10 @@ size_t hl_lift_bytes(int64_t count, int64_t n);
 const hl_lift *hl_lift_make(const float *q, int64_t count, int64_t n, void *memory);
 
 /* Room for a block of up to HL_LIFT_LANES vectors: rows[i * HL_LIFT_LANES + v] is a number of
- * vector v. */
+ * vector v, a whole one. */
 typedef struct hl_lift_block {
   float *rows;
-  int32_t *steps; /* the same numbers; the result is here */
-  int vectors;    /* 16 lanes each, 1, 2 or 4, in which there is something */
+  int vectors; /* registers' full of lanes in which there is something */
 } hl_lift_block;
 
 size_t hl_lift_block_bytes(int64_t rows);
