@@ -3,6 +3,7 @@
 #include "winograd_job.h"
 
 #include "isa.h"
+#include "wide.h"
 
 #include <hilum/parallel.h>
 
@@ -124,7 +125,7 @@ static bool pays(const hl_convolution *c, int64_t voxels) {
 bool hl_winograd_takes(const hl_convolution *c) {
   enum { SOURCE = 2, VOXELS = 512 };
   static const double wanted = 0.6;
-  if (!hl_winograd_can(c) || hl_isa() == HL_ISA_NONE) return false;
+  if (!hl_winograd_can(c) || hl_isa() == HL_ISA_NONE || hl_wide_takes(c)) return false;
   bool back = c->kind == HL_CONV_GRAD_INPUT;
   const int64_t *size = back ? c->x : c->y;
   int64_t source = back ? c->out : c->in, result = back ? c->in : c->out;
@@ -196,7 +197,7 @@ enum { UNITS_OF_CHUNK = 8 };
 
 static void spread_weights(int64_t begin, int64_t end, void *ctx) {
   const weights_task *t = ctx;
-  int64_t units = t->w->j->units;
+  int64_t units = t->w->units;
   for (int64_t i = begin; i < end; i++) {
     int64_t first = i % t->chunks * UNITS_OF_CHUNK, last = first + UNITS_OF_CHUNK;
     kernels()->spread_weights(t->w, i / t->chunks, first, last < units ? last : units);
@@ -313,7 +314,8 @@ static void do_all(const hl_convolution *c, const hl_winograd_job *j, float *scr
 }
 
 static void convolve(const hl_convolution *c, hl_winograd_job *j, float *weight, float *workspace) {
-  const hl_winograd_weights w = {j, weight, workspace, c->kind == HL_CONV_GRAD_INPUT};
+  const hl_winograd_weights w = {weight,   workspace, j->in,     j->out,
+                                 j->split, j->units,  j->blocks, c->kind == HL_CONV_GRAD_INPUT};
   weights_task t = {&w, divide_up(j->units, UNITS_OF_CHUNK)};
   hl_parallel_for(j->blocks * t.chunks, 1, spread_weights, &t);
   j->weight = workspace;

@@ -2,9 +2,10 @@
 #define LANES 8
 #define BLOCK 8
 #define UNITS 4
-#include "winograd_convolve.h"
-#include "winograd_products.h"
-#include "winograd_weights.h"
+#include "wide_convolve.h"
 
 const hl_winograd_kernels hl_winograd_avx2 = {"avx2", LANES, spread_weights, convolve, multiply};
+
+const hl_wide_kernels hl_wide_avx2 = {LANES,       UNITS,         wide_weigh,   wide_spread,
+                                      wide_expand, wide_convolve, wide_multiply};
 #endif

@@ -55,10 +55,10 @@ static inline int64_t hl_winograd_moments(const hl_winograd_job *j) {
 
 /* Weights and where they go. */
 typedef struct hl_winograd_weights {
-  const hl_winograd_job *j;
   const float *plain; /* [O][I][z][y][x] of the convolution x → y */
   float *spread;      /* as the job's */
-  bool back;          /* from dy to dx */
+  int64_t in, out, split, units, blocks;
+  bool back; /* from dy to dx */
 } hl_winograd_weights;
 
 /* Kernels for one set of instructions. */

@@ -1,9 +1,10 @@
 #define LANES 4
 #define BLOCK 8
 #define UNITS 4
-#include "winograd_convolve.h"
-#include "winograd_products.h"
-#include "winograd_weights.h"
+#include "wide_convolve.h"
 
 const hl_winograd_kernels hl_winograd_portable = {"portable", LANES, spread_weights, convolve,
                                                   multiply};
+
+const hl_wide_kernels hl_wide_portable = {LANES,       UNITS,         wide_weigh,   wide_spread,
+                                          wide_expand, wide_convolve, wide_multiply};

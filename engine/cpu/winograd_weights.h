@@ -42,11 +42,10 @@ static void columns_of(const float *from, int64_t stride, int64_t n, float *to) 
 
 /* The taps of one lane after the other, where lanes are not channels or too few. */
 static void pick_taps(const hl_winograd_weights *w, int64_t block, int64_t unit, float *to) {
-  const hl_winograd_job *j = w->j;
   for (int64_t lane = 0; lane < LANES; lane++) {
-    int64_t out = (block * LANES + lane) / j->split, in = unit * j->split + lane % j->split;
-    int64_t pair = w->back ? in * j->out + out : out * j->in + in;
-    bool there = out < j->out && in < j->in;
+    int64_t out = (block * LANES + lane) / w->split, in = unit * w->split + lane % w->split;
+    int64_t pair = w->back ? in * w->out + out : out * w->in + in;
+    bool there = out < w->out && in < w->in;
     for (int k = 0; k < ALL_TAPS; k++)
       to[k * LANES + lane] = there ? w->plain[pair * ALL_TAPS + k] : 0;
   }
@@ -55,19 +54,18 @@ static void pick_taps(const hl_winograd_weights *w, int64_t block, int64_t unit,
 /* Taps of `count` units from `unit` on: [units][taps][lanes]. */
 static void stage_taps(const hl_winograd_weights *w, int64_t block, int64_t unit, int64_t count,
                        float *to) {
-  const hl_winograd_job *j = w->j;
   enum { STEP = ALL_TAPS * LANES };
-  if (j->split > 1 || (block + 1) * LANES > j->out) {
+  if (w->split > 1 || (block + 1) * LANES > w->out) {
     for (int64_t i = 0; i < count; i++) pick_taps(w, block, unit + i, to + i * STEP);
     return;
   }
   if (!w->back) {
-    columns_of(w->plain + (block * LANES * j->in + unit) * ALL_TAPS, j->in * ALL_TAPS,
+    columns_of(w->plain + (block * LANES * w->in + unit) * ALL_TAPS, w->in * ALL_TAPS,
                count * ALL_TAPS, to);
     return;
   }
   for (int64_t i = 0; i < count; i++)
-    columns_of(w->plain + ((unit + i) * j->out + block * LANES) * ALL_TAPS, ALL_TAPS, ALL_TAPS,
+    columns_of(w->plain + ((unit + i) * w->out + block * LANES) * ALL_TAPS, ALL_TAPS, ALL_TAPS,
                to + i * STEP);
 }
 
@@ -104,8 +102,7 @@ INLINE void spread_taps(const float *taps, int x, bool back, float *to, int64_t 
 
 static void spread_weights(const hl_winograd_weights *w, int64_t block, int64_t begin,
                            int64_t end) {
-  const hl_winograd_job *j = w->j;
-  int64_t step = j->blocks * j->units * HL_TAPS * LANES;
+  int64_t step = w->blocks * w->units * HL_TAPS * LANES;
   float taps[UNITS_STAGED * ALL_TAPS * LANES];
   for (int64_t first = begin; first < end; first += UNITS_STAGED) {
     int64_t count = least(UNITS_STAGED, end - first);
@@ -113,6 +110,6 @@ static void spread_weights(const hl_winograd_weights *w, int64_t block, int64_t 
     for (int64_t i = 0; i < count; i++)
       for (int x = 0; x < HL_TAPS; x++)
         spread_taps(taps + i * ALL_TAPS * LANES, x, w->back,
-                    w->spread + ((block * j->units + first + i) * HL_TAPS + x) * LANES, step);
+                    w->spread + ((block * w->units + first + i) * HL_TAPS + x) * LANES, step);
   }
 }

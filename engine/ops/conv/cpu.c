@@ -5,6 +5,7 @@
 #include "depthwise.h"
 #include "pointwise.h"
 #include "slabs.h"
+#include "wide.h"
 #include "winograd.h"
 
 #include <hilum/bf16.h>
@@ -27,6 +28,7 @@ static bool takes_all(const hl_convolution *c) {
 static const method methods[] = {
     {hl_pointwise_takes, hl_pointwise_workspace, hl_pointwise_run},
     {hl_depthwise_takes, hl_depthwise_workspace, hl_depthwise_run},
+    {hl_wide_takes, hl_wide_workspace, hl_wide_run},
     {hl_winograd_takes, hl_winograd_workspace, hl_winograd_run},
     {hl_slabs_takes, hl_slabs_workspace, hl_slabs_run},
     {takes_all, hl_convolution_workspace, hl_convolution_run},
