@@ -102,27 +102,20 @@ bool hl_wide_can(const hl_convolution *c) {
  * bf16, processors multiply twice as many numbers or more, which pays from some thousand voxels on.
  */
 static bool sums_pay(const hl_convolution *c, int64_t voxels) {
-  enum {
-    LEAST_PAIRS = 32 * 32,
-    WIDE_PAIRS = 48 * 48,
-    LEAST = 32,
-    MOST = 1 << 14,
-    MOST_HALF = 1 << 13
-  };
+  enum { LEAST_PAIRS = 32 * 32, WIDE_PAIRS = 48 * 48, LEAST = 32, BELOW = 1 << 13 };
   int64_t pairs = c->in * c->out;
   if (pairs < LEAST_PAIRS || voxels < LEAST) return false;
-  if (c->dtype == HL_BF16) return voxels <= MOST_HALF;
-  return voxels <= MOST || pairs > WIDE_PAIRS;
+  return voxels < BELOW || (c->dtype == HL_F32 && pairs > WIDE_PAIRS);
 }
 
 /* Few voxels, but enough to be worth taking weights to the points, which are fewer for one slice or
  * two. */
 static bool result_pays(const hl_convolution *c, const hl_wide_job *j, int64_t voxels) {
-  enum { LEAST_CHANNELS = 32, LEAST_VOXELS = 4, MOST = 1 << 11, MOST_HALF = 1 << 8 };
+  enum { LEAST_CHANNELS = 32, LEAST_VOXELS = 4, BELOW = 1 << 11, MOST_HALF = 1 << 8 };
   if (j->in < LEAST_CHANNELS || j->out < LEAST_CHANNELS) return false;
   if (voxels < LEAST_VOXELS * j->points * HL_SEEN) return false;
   if (c->dtype == HL_BF16) return voxels <= MOST_HALF && j->way != HL_WIDE_FOUR;
-  return voxels <= MOST;
+  return voxels < BELOW;
 }
 
 /* Measured beside oneDNN and winograd.h (docs/performance.md). */
