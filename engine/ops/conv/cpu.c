@@ -18,6 +18,7 @@ typedef struct method {
   hl_status (*workspace)(const hl_convolution *c, size_t *bytes, hl_err *e);
   hl_status (*run)(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
                    void *workspace, hl_err *e);
+  bool adds; /* knows hl_convolution.add */
 } method;
 
 static bool takes_all(const hl_convolution *c) {
@@ -28,8 +29,8 @@ static bool takes_all(const hl_convolution *c) {
 static const method methods[] = {
     {hl_pointwise_takes, hl_pointwise_workspace, hl_pointwise_run},
     {hl_depthwise_takes, hl_depthwise_workspace, hl_depthwise_run},
-    {hl_wide_takes, hl_wide_workspace, hl_wide_run},
-    {hl_winograd_takes, hl_winograd_workspace, hl_winograd_run},
+    {hl_wide_takes, hl_wide_workspace, hl_wide_run, .adds = true},
+    {hl_winograd_takes, hl_winograd_workspace, hl_winograd_run, .adds = true},
     {hl_slabs_takes, hl_slabs_workspace, hl_slabs_run},
     {takes_all, hl_convolution_workspace, hl_convolution_run},
 };
@@ -38,6 +39,19 @@ static const method *choose(const hl_convolution *c) {
   const method *m = methods;
   while (!m->takes(c)) m++;
   return m;
+}
+
+hl_status hl_conv_workspace(const hl_convolution *c, size_t *bytes, hl_err *e) {
+  return choose(c)->workspace(c, bytes, e);
+}
+
+hl_status hl_conv_run(const hl_convolution *c, void *x, float *weight, float *bias, void *y,
+                      void *workspace, hl_err *e) {
+  return choose(c)->run(c, x, weight, bias, y, workspace, e);
+}
+
+bool hl_conv_adds(const hl_convolution *c) {
+  return choose(c)->adds;
 }
 
 void hl_convolution_of(const hl_call *call, int64_t kind, hl_convolution *out) {
@@ -63,14 +77,14 @@ void hl_convolution_of(const hl_call *call, int64_t kind, hl_convolution *out) {
 static hl_status workspace(const hl_call *call, hl_conv_kind kind, size_t *bytes, hl_err *e) {
   hl_convolution c;
   hl_convolution_of(call, kind, &c);
-  return choose(&c)->workspace(&c, bytes, e);
+  return hl_conv_workspace(&c, bytes, e);
 }
 
 static hl_status run(const hl_call *call, hl_conv_kind kind, hl_tensor *x, hl_tensor *weight,
                      hl_tensor *bias, hl_tensor *y, void *work, hl_err *e) {
   hl_convolution c;
   hl_convolution_of(call, kind, &c);
-  return choose(&c)->run(&c, hl_tensor_data(x), hl_tensor_f32(weight),
+  return hl_conv_run(&c, hl_tensor_data(x), hl_tensor_f32(weight),
                          bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_data(y), work, e);
 }
 

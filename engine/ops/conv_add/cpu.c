@@ -1,9 +1,9 @@
-/* By our own convolution in place; otherwise the gradient goes to scratch first. */
+/* In place where the convolution's method can; otherwise the gradient goes to scratch first. */
 #include "conv/conv_cpu.h"
 
+#include "convolution.h"
 #include "kernel.h"
 #include "opkit.h"
-#include "winograd.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -26,7 +26,7 @@ static hl_convolution convolution_of(const hl_call *c) {
 
 static bool in_place(const hl_call *c) {
   const hl_convolution cv = convolution_of(c);
-  return hl_winograd_takes(&cv);
+  return hl_conv_adds(&cv);
 }
 
 static size_t image_bytes(const hl_call *c) {
@@ -40,7 +40,7 @@ static hl_call sum_of(const hl_call *c) {
 
 static hl_status workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   const hl_convolution cv = convolution_of(c);
-  if (in_place(c)) return hl_winograd_workspace(&cv, bytes, e);
+  if (in_place(c)) return hl_conv_workspace(&cv, bytes, e);
   hl_call g = gradient_of(c), sum = sum_of(c);
   size_t own, adding;
   HL_TRY(hl_call_workspace(&g, &own, e));
@@ -66,7 +66,7 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   if (!in_place(c)) return run_apart(c, in, out, work, e);
   const hl_convolution cv = convolution_of(c);
   if (hl_tensor_data(in[0]) != hl_tensor_data(out[0])) HL_TRY(hl_tensor_copy(out[0], in[0], e));
-  return hl_winograd_run(&cv, hl_tensor_data(out[0]), hl_tensor_f32(in[2]), NULL,
+  return hl_conv_run(&cv, hl_tensor_data(out[0]), hl_tensor_f32(in[2]), NULL,
                          hl_tensor_data(in[1]), work, e);
 }
 
