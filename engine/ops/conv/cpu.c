@@ -27,12 +27,12 @@ static bool takes_all(const hl_convolution *c) {
 }
 
 static const method methods[] = {
-    {hl_pointwise_takes, hl_pointwise_workspace, hl_pointwise_run},
-    {hl_depthwise_takes, hl_depthwise_workspace, hl_depthwise_run},
-    {hl_wide_takes, hl_wide_workspace, hl_wide_run, .adds = true},
-    {hl_winograd_takes, hl_winograd_workspace, hl_winograd_run, .adds = true},
-    {hl_slabs_takes, hl_slabs_workspace, hl_slabs_run},
-    {takes_all, hl_convolution_workspace, hl_convolution_run},
+    {hl_pointwise_takes, hl_pointwise_workspace, hl_pointwise_run, false},
+    {hl_depthwise_takes, hl_depthwise_workspace, hl_depthwise_run, false},
+    {hl_wide_takes, hl_wide_workspace, hl_wide_run, true},
+    {hl_winograd_takes, hl_winograd_workspace, hl_winograd_run, true},
+    {hl_slabs_takes, hl_slabs_workspace, hl_slabs_run, false},
+    {takes_all, hl_convolution_workspace, hl_convolution_run, false},
 };
 
 static const method *choose(const hl_convolution *c) {
@@ -85,7 +85,7 @@ static hl_status run(const hl_call *call, hl_conv_kind kind, hl_tensor *x, hl_te
   hl_convolution c;
   hl_convolution_of(call, kind, &c);
   return hl_conv_run(&c, hl_tensor_data(x), hl_tensor_f32(weight),
-                         bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_data(y), work, e);
+                     bias != NULL ? hl_tensor_f32(bias) : NULL, hl_tensor_data(y), work, e);
 }
 
 /* Depth-wise ones are computed in f32: oneDNN has nothing fast for them. So are pointwise ones of a
