@@ -66,8 +66,8 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   if (!in_place(c)) return run_apart(c, in, out, work, e);
   const hl_convolution cv = convolution_of(c);
   if (hl_tensor_data(in[0]) != hl_tensor_data(out[0])) HL_TRY(hl_tensor_copy(out[0], in[0], e));
-  return hl_conv_run(&cv, hl_tensor_data(out[0]), hl_tensor_f32(in[2]), NULL,
-                         hl_tensor_data(in[1]), work, e);
+  return hl_conv_run(&cv, hl_tensor_data(out[0]), hl_tensor_f32(in[2]), NULL, hl_tensor_data(in[1]),
+                     work, e);
 }
 
 const hl_kernel hl_cpu_conv_grad_input_add = {
