@@ -49,6 +49,19 @@ static hl_status emit(hl_program *p, const char *name, const char *attrs, int n,
   return hl_emit(p, op, op->attr_size > 0 ? buffer : NULL, n, in, n_out, out, e);
 }
 
+/* Calls an op at once, with a padding and a slope or without. */
+static bool eager(const char *name, int n, hl_tensor *const *in, const double *padding,
+                  const double *slope, hl_tensor **out, hl_err *e) {
+  const hl_op *op = hl_op_find(name);
+  _Alignas(16) char attrs[512] = {0};
+  uint32_t given = 0;
+  int n_out;
+  return (padding == NULL || hl_attr_set(op, attrs, &given, "padding", 1, padding, e) == HL_OK) &&
+         (slope == NULL || hl_attr_set(op, attrs, &given, "slope", 1, slope, e) == HL_OK) &&
+         hl_attrs_end(op, attrs, given, e) == HL_OK &&
+         hl_op_eager(op, attrs, n, in, &n_out, out, e) == HL_OK;
+}
+
 static hl_status bind(hl_program *p, const hl_shape *s, uint32_t item, hl_var *out, hl_err *e) {
   hl_tensor *t = numbers(HL_F32, s, HL_PLAIN, item);
   hl_status status = hl_program_bind(p, "parameter", t, true, out, e);
@@ -185,6 +198,27 @@ static void compare(const char *name, const wish *w, double limit, double of_gra
   done(&apart);
 }
 
+/* Reading through a normalisation gives the bits of an image that was normalised before. */
+static void read_alike(void) {
+  hl_err e = {0};
+  hl_tensor *x = numbers(HL_F32, &(hl_shape){5, {2, 8, SIDE, SIDE, SIDE}}, HL_IMAGE, 31);
+  hl_tensor *weight = numbers(HL_F32, &(hl_shape){5, {8, 8, 3, 3, 3}}, HL_PLAIN, 32);
+  hl_tensor *scale = numbers(HL_F32, &(hl_shape){1, {8}}, HL_PLAIN, 33);
+  hl_tensor *offset = numbers(HL_F32, &(hl_shape){1, {8}}, HL_PLAIN, 34);
+  hl_tensor *norm[2] = {0}, *at_once[1] = {0}, *one_by_one[1] = {0};
+  const double padding[] = {1}, slope[] = {0.2};
+  bool good = eager("instance_norm", 3, (hl_tensor *[]){x, scale, offset}, NULL, slope, norm, &e) &&
+              eager("conv", 2, (hl_tensor *[]){norm[0], weight}, padding, NULL, one_by_one, &e) &&
+              eager("conv_norm", 5, (hl_tensor *[]){x, weight, norm[1], scale, offset}, padding,
+                    slope, at_once, &e);
+  ok(good, "both ways run %s", e.msg);
+  ok(good && memcmp(hl_tensor_data(at_once[0]), hl_tensor_data(one_by_one[0]),
+                    (size_t)hl_tensor_numel(at_once[0]) * sizeof(float)) == 0,
+     "read through a normalisation: the same bits");
+  hl_tensor *const all[] = {x, weight, scale, offset, norm[0], norm[1], at_once[0], one_by_one[0]};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) hl_tensor_unref(all[i]);
+}
+
 static void tapped(void) {
   const wish w = {.channels = 8, .type = HL_F32, .tapped = true};
   made joined = make(w, false), apart = make(w, true);
@@ -246,6 +280,7 @@ int main(void) {
     compare(cases[i].name, w, cases[i].limit, cases[i].of_gradients, all);
   }
   if (own) tapped();
+  read_alike();
   fixed_point();
   return tap_done();
 }
