@@ -238,26 +238,13 @@ INLINE float larger_number(float a, float b) {
   return a > b ? a : b;
 }
 
-/* Rounded before it is added to something, where multiply and add are otherwise one step: the bits
- * of norm.c, whatever the instructions. */
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_assoc_barrier)
-#define ROUNDED(x) __builtin_assoc_barrier(x)
-#elif __has_builtin(__arithmetic_fence)
-#define ROUNDED(x) __arithmetic_fence(x)
-#endif
-#endif
-#if !defined(ROUNDED)
-#define ROUNDED(x) (x)
-#endif
-
 /* Outside the image there are zeros, not activated ones. */
 INLINE vec read_vec(const reading *r, vec x, const vec of[NUMBERS_OF_READING], int y, int z) {
-  vec u = ROUNDED((x - of[MEAN]) * of[FACTOR]) + of[OFFSET];
+  vec u = (x - of[MEAN]) * of[FACTOR] + of[OFFSET];
   return larger(u * r->slope, u) * r->present[y][z];
 }
 INLINE float read_float(const reading *r, float x, int64_t at, int y, int z) {
-  float u = ROUNDED((x - r->at[MEAN][at]) * r->at[FACTOR][at]) + r->at[OFFSET][at];
+  float u = (x - r->at[MEAN][at]) * r->at[FACTOR][at] + r->at[OFFSET][at];
   return larger_number(u * r->slope, u) * r->present[y][z];
 }
 

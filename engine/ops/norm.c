@@ -92,7 +92,7 @@ static inline void sum_squares(const float *restrict x, int64_t rows, int64_t st
 
 static inline float gradient(float dy, float x, float mean, float factor, float offset,
                              float slope) {
-  return (x - mean) * factor + offset > 0 ? dy : slope * dy;
+  return hl_madd(x - mean, factor, offset) > 0 ? dy : slope * dy;
 }
 
 /* Products and sums of up to BLOCK rows in f32, these sums in f64. */
@@ -215,8 +215,8 @@ void hl_norm_total(const hl_norm *j, int64_t image, int64_t channel, double sums
 HL_INLINE void normalise_row(const float *x, float *y, const float *restrict p, int64_t lanes,
                              int64_t width, float slope) {
   for (int64_t i = 0; i < width; i++) {
-    float u = (x[i] - p[HL_NORM_MEAN * lanes + i]) * p[HL_NORM_FACTOR * lanes + i] +
-              p[HL_NORM_OFFSET * lanes + i];
+    float u = hl_madd(x[i] - p[HL_NORM_MEAN * lanes + i], p[HL_NORM_FACTOR * lanes + i],
+                      p[HL_NORM_OFFSET * lanes + i]);
     y[i] = u > 0 ? u : slope * u;
   }
 }

@@ -35,6 +35,18 @@ typedef struct reading {
   hl_var in[5];
 } reading;
 
+/* Would the gradient of convolution p's weight read so too, whether it is in the program or not?
+ * One that computes again what another has stored must do the same as that one. */
+static bool gradient_reads(const around *a, const hl_part *p, const reading *r) {
+  hl_conv_norm_grad_weight_attrs attrs = {.slope = a->slope};
+  hl_var in[5];
+  memcpy(in, r->in, sizeof in);
+  memcpy(&attrs.conv, p->call.attrs, sizeof(hl_conv_attrs)); /* the common beginning */
+  memcpy(attrs.conv.kernel, p->call.in[1].shape.dim + AXIS_Z, sizeof attrs.conv.kernel);
+  in[1] = p->out[0]; /* described as its gradient is */
+  return hl_join_pays(a->j, &hl_op_conv_norm_grad_weight, &attrs, r->n_in, in);
+}
+
 /* Reader k by way of the normalisation; false if it is no convolution that could. */
 static bool read_by(const around *a, int k, reading *r) {
   hl_part p;
@@ -57,7 +69,8 @@ static bool read_by(const around *a, int k, reading *r) {
   r->in[r->n_in++] = p.in[1];
   r->in[r->n_in++] = a->norm.out[1];
   for (int i = 1; i < a->norm.call.n_in; i++) r->in[r->n_in++] = a->norm.in[i];
-  return hl_join_pays(a->j, r->op, &r->attrs, r->n_in, r->in);
+  return hl_join_pays(a->j, r->op, &r->attrs, r->n_in, r->in) &&
+         (r->op != &hl_op_conv_norm || gradient_reads(a, &p, r));
 }
 
 static void find_readers(around *a) {
