@@ -359,14 +359,19 @@ void hl_norm_moments(const double sums[2], double n, double *mean, double *varia
   *variance = var > 0 || isnan(var) ? var : 0;
 }
 
+void hl_norm_stats(const double sums[2], double n, double eps, float stats[2]) {
+  double mean, variance;
+  hl_norm_moments(sums, n, &mean, &variance);
+  stats[0] = (float)mean;
+  stats[1] = (float)(1 / sqrt(variance + eps));
+}
+
 void hl_norm_instance_stats(hl_norm *j, double eps, float *stats) {
   hl_norm_sums(j);
   for (int64_t i = 0; i < j->l.images * j->l.channels; i++) {
-    double sums[2], mean, variance;
+    double sums[2];
     hl_norm_total(j, i / j->l.channels, i % j->l.channels, sums);
-    hl_norm_moments(sums, (double)j->l.voxels, &mean, &variance);
-    stats[2 * i] = (float)mean;
-    stats[2 * i + 1] = (float)(1 / sqrt(variance + eps));
+    hl_norm_stats(sums, (double)j->l.voxels, eps, stats + 2 * i);
   }
 }
 

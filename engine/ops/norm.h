@@ -70,5 +70,7 @@ void hl_norm_map(hl_norm *j);
 
 /* Mean and biased variance from the sums of n numbers and of their squares. */
 void hl_norm_moments(const double sums[2], double n, double *mean, double *variance);
+/* {mean, 1 / sqrt(variance + eps)} from them. */
+void hl_norm_stats(const double sums[2], double n, double eps, float stats[2]);
 
 #endif

@@ -8,8 +8,6 @@
 #include "opkit.h"
 #include "winograd.h"
 
-#include <math.h>
-
 enum { ALIGNMENT = 64 };
 
 static size_t rounded(size_t bytes) {
@@ -100,10 +98,7 @@ static void set_stats(const hl_convolution *cv, const double *moments, double ep
   for (int64_t i = 0; i < cv->n * cv->out; i++) {
     const double *of_image = moments + i / cv->out * 2 * cv->out + i % cv->out;
     const double sums[2] = {of_image[0], of_image[cv->out]};
-    double mean, variance;
-    hl_norm_moments(sums, voxels, &mean, &variance);
-    stats[2 * i] = (float)mean;
-    stats[2 * i + 1] = (float)(1 / sqrt(variance + eps));
+    hl_norm_stats(sums, voxels, eps, stats + 2 * i);
   }
 }
 

@@ -2,8 +2,6 @@
 
 #include "norm.h"
 
-#include <math.h>
-
 static hl_status workspace(const hl_call *c, size_t *bytes, hl_err *e) {
   (void)e;
   *bytes = hl_norm_workspace(&c->in[0]);
@@ -27,16 +25,14 @@ static hl_status run(const hl_call *c, hl_tensor *const *in, hl_tensor *const *o
   hl_norm_sums(&j);
   for (int64_t i = 0; i < j.l.images * a->groups; i++) {
     int64_t image = i / a->groups, first = i % a->groups * wide;
-    double all[2] = {0}, mean, variance;
+    double all[2] = {0};
     for (int64_t k = first; k < first + wide; k++) {
       double sums[2];
       hl_norm_total(&j, image, k, sums);
       all[0] += sums[0];
       all[1] += sums[1];
     }
-    hl_norm_moments(all, (double)(j.l.voxels * wide), &mean, &variance);
-    stats[2 * i] = (float)mean;
-    stats[2 * i + 1] = (float)(1 / sqrt(variance + a->eps));
+    hl_norm_stats(all, (double)(j.l.voxels * wide), a->eps, stats + 2 * i);
     for (int64_t k = first; k < first + wide; k++)
       hl_norm_set_channel(&j, image, k, (double)stats[2 * i], (double)stats[2 * i + 1], scale,
                           offset);

@@ -19,25 +19,29 @@ typedef struct around {
   int node;
   hl_part norm;
   double slope;
-  int readers; /* convolutions and their gradients that read the result, if nothing else does */
-  hl_use reader[MOST_READERS];
-  int sum; /* node of the sum, if nothing else uses the result; or -1 */
 } around;
 
-/* A call that reads what the normalisation reads. */
-typedef struct reading {
+/* What is to be put in the place of a node that used the result. */
+typedef struct user {
+  int node, n_in, n_out;
   const hl_op *op;
   union {
     hl_conv_norm_attrs forward;
     hl_conv_norm_grad_weight_attrs back;
+    hl_normalise_add_attrs sum;
   } attrs;
-  int n_in;
-  hl_var in[5];
-} reading;
+  hl_var in[5], out[2];
+} user;
+
+/* Statistics, scale and offset come last. */
+static void append_norm(const around *a, user *u) {
+  u->in[u->n_in++] = a->norm.out[1];
+  for (int i = 1; i < a->norm.call.n_in; i++) u->in[u->n_in++] = a->norm.in[i];
+}
 
 /* Would the gradient of convolution p's weight read so too, whether it is in the program or not?
  * One that computes again what another has stored must do the same as that one. */
-static bool gradient_reads(const around *a, const hl_part *p, const reading *r) {
+static bool gradient_reads(const around *a, const hl_part *p, const user *r) {
   hl_conv_norm_grad_weight_attrs attrs = {.slope = a->slope};
   hl_var in[5];
   memcpy(in, r->in, sizeof in);
@@ -47,12 +51,14 @@ static bool gradient_reads(const around *a, const hl_part *p, const reading *r) 
   return hl_join_pays(a->j, &hl_op_conv_norm_grad_weight, &attrs, r->n_in, in);
 }
 
-/* Reader k by way of the normalisation; false if it is no convolution that could. */
-static bool read_by(const around *a, int k, reading *r) {
+/* A convolution or the gradient of a weight, by way of the normalisation; false if the use is
+ * neither or gains nothing. */
+static bool reader_of(const around *a, hl_use use, user *r) {
   hl_part p;
-  hl_join_part(a->j, a->reader[k].node, &p);
-  memset(r, 0, sizeof *r);
-  if (a->reader[k].input != 0 || p.call.n_in != 2) return false;
+  hl_join_part(a->j, use.node, &p);
+  *r = (user){.node = use.node, .n_out = p.call.n_out};
+  memset(&r->attrs, 0, sizeof r->attrs);
+  if (use.input != 0 || p.call.n_in != 2) return false;
   if (p.call.op == &hl_op_conv || p.call.op == &hl_op_conv_norm) {
     r->op = &hl_op_conv_norm;
     memcpy(&r->attrs, p.call.attrs, p.call.op->attr_size);
@@ -65,50 +71,40 @@ static bool read_by(const around *a, int k, reading *r) {
   } else {
     return false;
   }
+  memcpy(r->out, p.out, (size_t)p.call.n_out * sizeof *p.out);
   r->in[r->n_in++] = a->norm.in[0];
   r->in[r->n_in++] = p.in[1];
-  r->in[r->n_in++] = a->norm.out[1];
-  for (int i = 1; i < a->norm.call.n_in; i++) r->in[r->n_in++] = a->norm.in[i];
+  append_norm(a, r);
   return hl_join_pays(a->j, r->op, &r->attrs, r->n_in, r->in) &&
          (r->op != &hl_op_conv_norm || gradient_reads(a, &p, r));
 }
 
-static void find_readers(around *a) {
-  int n = hl_join_uses(a->j, a->norm.out[0], MOST_READERS, a->reader);
-  if (n > MOST_READERS) return;
-  reading r;
-  for (int k = 0; k < n; k++)
-    if (!read_by(a, k, &r)) return;
-  a->readers = n;
-}
-
-/* base ± the result, as a call; false if node a->sum is nothing of that kind. */
-static bool sum_of(const around *a, const hl_use *use, hl_normalise_add_attrs *attrs, int *n_in,
-                   hl_var in[5]) {
+/* base ± the result in one pass; false if the use is nothing of that kind. */
+static bool sum_of(const around *a, hl_use use, user *s) {
   hl_part p;
-  hl_join_part(a->j, use->node, &p);
+  hl_join_part(a->j, use.node, &p);
   bool add = p.call.op == &hl_op_add, sub = p.call.op == &hl_op_sub;
-  if (!add && !(sub && use->input == 1)) return false;
-  hl_var base = p.in[1 - use->input];
+  if (!add && !(sub && use.input == 1)) return false;
+  hl_var base = p.in[1 - use.input];
   if (base == a->norm.out[0] ||
       !hl_desc_equal(hl_join_desc(a->j, base), hl_join_desc(a->j, p.out[0])))
     return false;
-  *attrs = (hl_normalise_add_attrs){.slope = a->slope, .sign = add ? 1 : -1};
-  *n_in = 0;
-  in[(*n_in)++] = base;
-  in[(*n_in)++] = a->norm.in[0];
-  in[(*n_in)++] = a->norm.out[1];
-  for (int i = 1; i < a->norm.call.n_in; i++) in[(*n_in)++] = a->norm.in[i];
-  return hl_join_pays(a->j, &hl_op_normalise_add, attrs, *n_in, in);
+  *s = (user){.node = use.node, .op = &hl_op_normalise_add, .n_out = 1, .out = {p.out[0]}};
+  s->attrs.sum = (hl_normalise_add_attrs){.slope = a->slope, .sign = add ? 1 : -1};
+  s->in[s->n_in++] = base;
+  s->in[s->n_in++] = a->norm.in[0];
+  append_norm(a, s);
+  return hl_join_pays(a->j, s->op, &s->attrs, s->n_in, s->in);
 }
 
-static void find_sum(around *a) {
-  hl_use use;
-  hl_normalise_add_attrs attrs;
-  int n_in;
-  hl_var in[5];
-  if (hl_join_uses(a->j, a->norm.out[0], 1, &use) != 1) return;
-  if (sum_of(a, &use, &attrs, &n_in, in)) a->sum = use.node;
+/* Those who use the result, if all of them can do without it; returns how many, or 0. */
+static int find_users(const around *a, user found[MOST_READERS]) {
+  hl_use use[MOST_READERS];
+  int n = hl_join_uses(a->j, a->norm.out[0], MOST_READERS, use), k = 0;
+  if (n > MOST_READERS) return 0;
+  while (k < n && reader_of(a, use[k], &found[k])) k++;
+  if (k == n) return n;
+  return n == 1 && sum_of(a, use[0], &found[0]) ? 1 : 0;
 }
 
 /* The convolution that makes x gives the statistics too; *done is false if there is none that
@@ -135,31 +131,6 @@ static hl_status ask_convolution(const around *a, bool *done, hl_err *e) {
   return hl_join_put(a->j, node, &hl_op_conv_norm, &attrs, p.call.n_in, p.in, 2, out, e);
 }
 
-static hl_status let_read(const around *a, hl_err *e) {
-  for (int k = 0; k < a->readers; k++) {
-    reading r;
-    hl_part p;
-    if (!read_by(a, k, &r)) return hl_fail(e, HL_EINTERNAL, "a reader of instance_norm changed");
-    hl_join_part(a->j, a->reader[k].node, &p);
-    HL_TRY(
-        hl_join_put(a->j, a->reader[k].node, r.op, &r.attrs, r.n_in, r.in, p.call.n_out, p.out, e));
-  }
-  return HL_OK;
-}
-
-static hl_status put_sum(const around *a, hl_err *e) {
-  hl_use use;
-  hl_normalise_add_attrs attrs;
-  int n_in;
-  hl_var in[5];
-  hl_part p;
-  (void)hl_join_uses(a->j, a->norm.out[0], 1, &use);
-  if (!sum_of(a, &use, &attrs, &n_in, in))
-    return hl_fail(e, HL_EINTERNAL, "a sum behind instance_norm changed");
-  hl_join_part(a->j, a->sum, &p);
-  return hl_join_put(a->j, a->sum, &hl_op_normalise_add, &attrs, n_in, in, 1, p.out, e);
-}
-
 /* What is left for the node itself. */
 static hl_status keep_rest(const around *a, bool has_stats, bool has_result, hl_err *e) {
   const hl_instance_norm_attrs *own = a->norm.call.attrs;
@@ -179,15 +150,17 @@ static hl_status keep_rest(const around *a, bool has_stats, bool has_result, hl_
 }
 
 hl_status hl_instance_norm_join(hl_join *j, int node, hl_err *e) {
-  around a = {.j = j, .node = node, .sum = -1};
+  around a = {.j = j, .node = node};
   hl_join_part(j, node, &a.norm);
   a.slope = ((const hl_instance_norm_attrs *)a.norm.call.attrs)->slope;
-  find_readers(&a);
-  if (a.readers == 0) find_sum(&a);
-  bool has_stats, has_result = a.readers > 0 || a.sum >= 0;
+  user users[MOST_READERS];
+  int n = find_users(&a, users);
+  bool has_stats, has_result = n > 0;
   HL_TRY(ask_convolution(&a, &has_stats, e));
   if (!has_stats && !has_result) return HL_OK;
-  if (a.readers > 0) HL_TRY(let_read(&a, e));
-  if (a.sum >= 0) HL_TRY(put_sum(&a, e));
+  for (int k = 0; k < n; k++) {
+    user *u = &users[k];
+    HL_TRY(hl_join_put(j, u->node, u->op, &u->attrs, u->n_in, u->in, u->n_out, u->out, e));
+  }
   return keep_rest(&a, has_stats, has_result, e);
 }
